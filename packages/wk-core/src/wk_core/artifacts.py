@@ -1,0 +1,70 @@
+"""Naming and logging artifacts, the same offline as online."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import wandb
+
+_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
+
+
+def check_name(name: str, *, what: str) -> str:
+    """Returns `name` if W&B takes it as the name of an artifact.
+
+    Meant for constructors: wandb itself raises only when the artifact is made, hours later.
+
+    Args:
+        name: The name, without version or alias.
+        what: What the name is of, for the error, as `"WandbModelCheckpoint: the artifact"`.
+
+    Raises:
+        ValueError: If the name is empty, too long, or has a character that W&B refuses.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"{what} needs a name of 1 to 128 letters, digits, '_', '-' or '.'. Received: {name!r}"
+        )
+    return name
+
+
+def log_artifact(
+    run: wandb.Run,
+    *,
+    name: str,
+    type: str,  # noqa: A002  W&B's own word for it
+    paths: Iterable[Path],
+    aliases: Iterable[str] = ("latest",),
+    metadata: Mapping[str, Any] | None = None,
+) -> wandb.Artifact:
+    """Logs files and directories as a new version of an artifact of the run.
+
+    Args:
+        run: The run that the artifact is an output of.
+        name: The artifact's name, without version or alias.
+        type: The artifact's type, as `"model"` or `"dataset"`.
+        paths: Files, kept under their own names, and directories, whose contents are kept
+            under their relative paths.
+        aliases: Names that shall point to this version.
+        metadata: Anything that JSON takes.
+
+    Returns:
+        The artifact. Online it can be waited for; offline it is kept beside the run, and
+        `wandb sync` uploads it.
+
+    Raises:
+        FileNotFoundError: If one of the paths does not exist.
+        ValueError: If W&B refuses the name.
+    """
+    artifact = wandb.Artifact(
+        check_name(name, what="An artifact"), type=type, metadata=dict(metadata or {})
+    )
+    for path in paths:
+        if path.is_dir():
+            artifact.add_dir(str(path))
+        elif path.is_file():
+            artifact.add_file(str(path))
+        else:
+            raise FileNotFoundError(f"Nothing to log as artifact {name!r}: there is no {path}.")
+    return run.log_artifact(artifact, aliases=list(aliases))

@@ -1,0 +1,100 @@
+"""Which Keras this process uses, decided once.
+
+Keras 3 on any backend, unless `TF_USE_LEGACY_KERAS=1` makes `tf.keras` mean Keras 2: then
+`tf_keras`. A callback of one flavour does not work in a `fit` of the other, so every wk callback
+takes its base class from here. What the flavours name differently is named here, too.
+"""
+
+import os
+from typing import Any, Final
+
+LEGACY: Final = os.environ.get("TF_USE_LEGACY_KERAS", "").strip().lower() in ("1", "true")
+
+if LEGACY:
+    import tf_keras as keras
+else:
+    import keras
+
+__all__ = [
+    "LEGACY",
+    "backend",
+    "batches_trained",
+    "keras",
+    "learning_rate_setting",
+    "samples_seen",
+    "state_is_in_variables",
+    "steps_per_execution",
+    "sync_state",
+    "unwrap_optimizer",
+]
+
+
+def backend() -> str:
+    """Returns the name of Keras' backend: `"tensorflow"`, `"jax"` or `"torch"`, for example."""
+    name: str = "tensorflow" if LEGACY else keras.backend.backend()
+    return name
+
+
+def steps_per_execution(model: Any) -> int:
+    """Returns how many batches the model trains on between two calls of the batch hooks."""
+    return int(model._steps_per_execution if LEGACY else model.steps_per_execution)
+
+
+def unwrap_optimizer(optimizer: Any) -> Any:
+    """Returns the optimizer that a `LossScaleOptimizer` wraps, or the optimizer itself."""
+    wrapper = (
+        keras.mixed_precision.LossScaleOptimizer if LEGACY else keras.optimizers.LossScaleOptimizer
+    )
+    return optimizer.inner_optimizer if isinstance(optimizer, wrapper) else optimizer
+
+
+def batches_trained(optimizer: Any) -> int:
+    """Returns how many batches an optimizer has been applied to.
+
+    Its public `iterations` counts updates of the weights, which are fewer under gradient
+    accumulation. A mixed-precision step that was skipped for an overflow is in neither.
+    """
+    optimizer = unwrap_optimizer(optimizer)
+    return int(optimizer.iterations if LEGACY else optimizer._iterations)
+
+
+def learning_rate_setting(optimizer: Any) -> Any:
+    """Returns an optimizer's learning rate as it was set: a variable, a schedule or a callable.
+
+    Its public `learning_rate` evaluates a schedule instead, eagerly, which takes milliseconds.
+    """
+    return unwrap_optimizer(optimizer)._learning_rate
+
+
+def state_is_in_variables(model: Any) -> bool:
+    """Tells whether the variables hold the training state.
+
+    On JAX they do not while the batches of an epoch run: what is assigned to one then is lost.
+    """
+    return bool(getattr(model, "_jax_state_synced", True))
+
+
+def sync_state(model: Any) -> None:
+    """Puts the training state into the variables, where it is not there already.
+
+    Only for the thread that trains: on JAX any other may meet arrays that the next step has
+    consumed.
+    """
+    if not state_is_in_variables(model):
+        model.jax_state_sync()
+
+
+def samples_seen(model: Any) -> int | None:
+    """Returns how many samples went into the model's loss since its metrics were reset.
+
+    The trainers weigh each batch's loss with its number of samples. None where a model computes
+    its loss by other ways.
+    """
+    tracker = (
+        getattr(getattr(model, "compiled_loss", None), "_loss_metric", None)
+        if LEGACY
+        else getattr(model, "_loss_tracker", None)
+    )
+    if tracker is None:
+        return None
+    return int(tracker.count) or None

@@ -1,0 +1,74 @@
+"""The W&B run that a callback reports to: given, active, or a clear error."""
+
+import atexit
+from collections.abc import Callable
+
+import wandb
+from wandb.sdk.wandb_run import TeardownHook, TeardownStage
+
+
+def resolve_run(callback_name: str, run: wandb.Run | None = None) -> wandb.Run:
+    """Returns the run that a callback reports to.
+
+    Args:
+        callback_name: The callback's class name, for the error.
+        run: The run that the user passed. Defaults to the active run, `wandb.run`.
+
+    Raises:
+        wandb.Error: If no run was given and none is active, or if the run is finished.
+        TypeError: If `run` is not a run.
+
+    Example:
+        ```python
+        import wandb
+        from wk_core.run import resolve_run
+
+        with wandb.init(mode="offline") as run:
+            assert resolve_run("MyCallback") is run
+        ```
+    """
+    if run is None:
+        run = wandb.run
+        if run is None:
+            raise wandb.Error(
+                f"{callback_name} needs a W&B run to report to: call `wandb.init()` before "
+                f"`{callback_name}(...)`, or pass one as `{callback_name}(..., run=run)`."
+            )
+    elif not isinstance(run, wandb.Run):
+        raise TypeError(
+            f"{callback_name}: `run` must be the run that `wandb.init()` returned. "
+            f"Received: run={run!r}"
+        )
+    if run._is_finished:  # wandb has no public word for it
+        raise wandb.Error(
+            f"{callback_name} needs a run that is still open, but run {run.id!r} is finished: "
+            "start a new one with `wandb.init()`."
+        )
+    return run
+
+
+def before_finish(run: wandb.Run, task: Callable[[], None]) -> Callable[[], None]:
+    """Has `task` run before `run` finishes, while the run still takes data.
+
+    That is at `run.finish()`, at the end of `with wandb.init() as run:`, and at the end of the
+    process, whichever comes first; also when an exception ends it. wandb offers no public hook
+    here, so this is the one place that uses its private one.
+
+    Args:
+        run: The run.
+        task: Called once, without arguments. It must not raise: the run could not finish.
+
+    Returns:
+        A function that takes the request back.
+    """
+    hook = TeardownHook(task, TeardownStage.EARLY)
+
+    def withdraw() -> None:
+        atexit.unregister(task)
+        if hook in run._teardown_hooks:
+            run._teardown_hooks.remove(hook)
+
+    run._teardown_hooks.append(hook)
+    # wandb registered its own exit hook when the run started: this later one runs earlier.
+    atexit.register(task)
+    return withdraw

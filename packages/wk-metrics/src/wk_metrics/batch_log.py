@@ -1,0 +1,160 @@
+"""Batch rows, on their way from Keras' hooks to the run."""
+
+import threading
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+
+import wandb
+
+from wk_core.background import Background
+from wk_core.keras import backend, batches_trained
+from wk_core.run import before_finish
+from wk_metrics.batches import EpochBatches, Execution
+from wk_metrics.frequency import Frequency
+from wk_metrics.learning_rate import Deferred, LearningRates
+from wk_metrics.rows import RowWriter
+
+# How many rows may wait for W&B, some megabytes of them; then training waits.
+_CAPACITY: Final = 4096
+# How long an interrupted fit waits, in seconds, for end-of-batch hooks that Keras still holds in
+# its pool of threads; and for that of the last batch, which may never have come to its end.
+_GRACE: Final = 10.0
+_LAST_GRACE: Final = 1.0
+
+
+class BatchLog:
+    """Logs the batches of one `fit` that are due, in order, from a background thread.
+
+    The hooks hand over what Keras gave them; numbering, the learning rate, the conversion and
+    `run.log` are done behind them. Where W&B cannot keep up, training waits: nothing is dropped.
+
+    Args:
+        run: The run.
+        rows: Writes the rows.
+        frequency: Which batches are due.
+        rates: The learning rates.
+        optimizer: The model's optimizer, or None; it tells how long an epoch was.
+        first_batch: The number, within the training, of the fit's first batch.
+        steps_per_epoch: How long an epoch is, where it is known beforehand.
+        steps_per_execution: Batches between two calls of the hooks.
+    """
+
+    def __init__(
+        self,
+        run: wandb.Run,
+        rows: RowWriter,
+        frequency: Frequency,
+        rates: LearningRates,
+        *,
+        optimizer: Any,
+        first_batch: int,
+        steps_per_epoch: int | None,
+        steps_per_execution: int,
+    ) -> None:
+        self._rows = rows
+        self._frequency = frequency
+        self._rates = rates
+        self._optimizer = optimizer
+        self._trained_before = 0
+        self._steps_per_epoch = steps_per_epoch
+        self._stride = steps_per_execution
+        self._epoch_start = first_batch
+        self._batches = EpochBatches(steps_per_execution)
+        self._lock = threading.Lock()
+        self._begun = 0
+        self._ended = 0
+        self._pooled = backend() != "tensorflow"
+        self._trainer = threading.get_ident()
+        self._background = Background("wk_metrics.batch_log", capacity=_CAPACITY)
+        self._withdraw = before_finish(run, self._close_interrupted)
+
+    @property
+    def next_batch(self) -> int:
+        """The number, within the training, of the batch to come."""
+        return self._epoch_start + self._batches.count
+
+    def start_epoch(self) -> None:
+        """Begins a new epoch behind the batches of the last one."""
+        self._epoch_start = self.next_batch
+        self._batches = EpochBatches(self._stride)
+        self._trained_before = self._trained()
+
+    def begin(self, first: int) -> None:
+        """Notes, in the training thread, that batch `first` of the epoch begins."""
+        self._begun += 1
+        self._background.wait_for_room()
+        if self._rates.may_skip_batches and self._is_due(first, first + self._stride - 1):
+            self._rates.note_batch(first)
+
+    def end(self, last: int, logs: Mapping[str, Any]) -> None:
+        """Takes what the hook got at the end of batch `last`, in any thread and order."""
+        with self._lock:
+            for execution in self._batches.add(last, dict(logs)):
+                self._submit(execution)
+            self._ended += 1
+            self._pooled = threading.get_ident() != self._trainer
+
+    def end_epoch(self) -> int:
+        """Logs what is left of the epoch; returns how many batches it had."""
+        with self._lock:
+            for execution in self._batches.end(self._true_count()):
+                self._submit(execution)
+        return self._batches.count
+
+    def write(self, prefix: str, logs: Mapping[str, Any], facts: Mapping[str, Deferred]) -> None:
+        """Writes a row of another kind behind the batches logged so far."""
+        self._background.submit(partial(self._rows.write, prefix, dict(logs), facts))
+
+    def close(self) -> None:
+        """Waits until everything is logged.
+
+        Raises:
+            BaseException: The first error in the background that nobody has been told of.
+        """
+        error = self._close()
+        if error is not None:
+            raise error
+
+    def _is_due(self, first: int, last: int) -> bool:
+        return self._frequency.is_due(self._epoch_start + first, self._epoch_start + last)
+
+    def _submit(self, execution: Execution) -> None:
+        first, last, logs = execution
+        if not self._is_due(first, last):
+            return
+        facts = self._rates.of_batch(first, last)
+        facts["batch_step"] = self._epoch_start + last
+        self._background.submit(partial(self._rows.write, "batch", logs, facts))
+
+    def _trained(self) -> int:
+        return 0 if self._optimizer is None else batches_trained(self._optimizer)
+
+    def _true_count(self) -> int | None:
+        """Returns how many batches the epoch had; the hooks count past the last one."""
+        if self._stride == 1:
+            return None
+        trained = self._trained() - self._trained_before
+        return trained if trained > 0 else self._steps_per_epoch
+
+    def _close(self) -> BaseException | None:
+        self._withdraw()
+        self._await_hooks()
+        self.end_epoch()
+        self._rates.close()
+        return self._background.close()
+
+    def _close_interrupted(self) -> None:
+        """Closes before the run finishes, after a `fit` that never came to its end."""
+        error = self._close()
+        if error is not None:
+            wandb.termerror(f"WandbMetricsLogger could not log all batches: {error!r}")
+
+    def _await_hooks(self) -> None:
+        if not self._pooled:
+            return
+        now = time.monotonic()
+        for missing, deadline in ((1, now + _GRACE), (0, now + _LAST_GRACE)):
+            while self._begun - self._ended > missing and time.monotonic() < deadline:
+                time.sleep(0.01)

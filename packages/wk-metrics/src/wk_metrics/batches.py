@@ -1,0 +1,66 @@
+"""The batches of one epoch, in their order and under their true numbers."""
+
+import heapq
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+
+class Execution(NamedTuple):
+    """The batches that Keras trained on between two calls of the batch hooks.
+
+    Attributes:
+        first: The number of the first batch, within the epoch.
+        last: The number of the last one, to which `logs` belong.
+        logs: What Keras handed to the hook.
+    """
+
+    first: int
+    last: int
+    logs: Mapping[str, Any]
+
+
+class EpochBatches:
+    """Puts the executions of an epoch in order and finds their true numbers.
+
+    On JAX and PyTorch Keras calls the end-of-batch hooks from a pool of threads, out of order.
+    With `steps_per_execution` above 1 it calls the last hook of an epoch as if the execution had
+    been full, past the last batch: so the newest execution is held back until the next one has
+    come, or the epoch has ended and tells its length.
+
+    Args:
+        steps_per_execution: Batches between two calls of the hooks.
+    """
+
+    def __init__(self, steps_per_execution: int) -> None:
+        self._stride = steps_per_execution
+        self._held_back = 0 if steps_per_execution == 1 else 1
+        self._arrived: list[tuple[int, Mapping[str, Any]]] = []
+        self._released = 0
+        self.count = 0
+
+    def add(self, last: int, logs: Mapping[str, Any]) -> Iterator[Execution]:
+        """Takes what a hook was called with; gives the executions whose turn has come."""
+        heapq.heappush(self._arrived, (last, logs))
+        self.count = max(self.count, last + 1)
+        while len(self._arrived) > self._held_back and self._next_has_arrived():
+            yield self._release()
+
+    def end(self, true_count: int | None) -> Iterator[Execution]:
+        """Gives the executions that are left.
+
+        Args:
+            true_count: How many batches the epoch had, where it is known.
+        """
+        if true_count is not None and self.count - self._stride < true_count <= self.count:
+            self.count = true_count
+        while self._arrived:
+            yield self._release()
+
+    def _next_has_arrived(self) -> bool:
+        last, _ = self._arrived[0]
+        return last < self._released + self._stride
+
+    def _release(self) -> Execution:
+        last, logs = heapq.heappop(self._arrived)
+        first, self._released = self._released, last + 1
+        return Execution(first, min(last, self.count - 1), logs)

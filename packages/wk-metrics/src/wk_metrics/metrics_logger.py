@@ -1,0 +1,253 @@
+"""The callback that logs what Keras measures."""
+
+import types
+from collections.abc import Mapping
+from typing import Any
+
+import wandb
+
+from wk_core.axes import define_axis
+from wk_core.keras import keras, samples_seen, steps_per_execution
+from wk_core.run import resolve_run
+from wk_metrics.batch_log import BatchLog
+from wk_metrics.frequency import Frequency, LogFreq
+from wk_metrics.learning_rate import LearningRates
+from wk_metrics.model_info import log_model_info as _log_model_info
+from wk_metrics.position import position_of
+from wk_metrics.rows import RowWriter
+from wk_metrics.throughput import Throughput
+
+
+class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Logs the metrics and the learning rate of a training to W&B.
+
+    Every epoch it logs what Keras reports at the epoch's end under `epoch/`, with the x axis
+    `epoch/epoch`; with a batch frequency, what Keras reports at a batch's end under `batch/`, with
+    the x axis `batch/batch_step`, too. `model.evaluate(callbacks=[...])` outside `fit` is logged
+    under `test/`. The system metrics come with the run.
+
+    `batch/batch_step` is the 0-based number of the batch in the whole training, and `epoch/epoch`
+    that of the epoch: both go on in a second `fit` of the same run and in a resumed one. The
+    learning rate of a row is the one that its batch used, of an epoch's row its last batch:
+    `learning_rate`, or `learning_rate/<name>` for each of several optimizers.
+
+    Epochs are logged without a batch hook, so that Keras goes on dispatching its callbacks
+    asynchronously. Batches are logged by a background thread, in order. When it falls behind,
+    training waits; when `fit` raises or is interrupted, what is on its way is logged before the
+    run finishes.
+
+    Args:
+        log_freq: `"epoch"`; `"batch"`; or a whole number N, for the batches 0, N, 2N … of the
+            training. Defaults to `"epoch"`.
+        initial_global_step: The number of batches trained before the first `fit`. Defaults to
+            None: worked out from what is known of the run, the optimizer's count, `initial_epoch`
+            and the run that is resumed, in this order.
+        run: The run to log to. Defaults to the active one.
+        throughput: Whether an epoch's row says how fast it was trained, validation and what
+            other callbacks do at the epoch's end excluded: `epoch/steps_per_second`,
+            `epoch/samples_per_second`, `epoch/mean_step_time` in seconds and, on JAX and PyTorch,
+            `epoch/data_wait_share`, the share of the time (0 to 1) that was spent waiting for
+            data. Defaults to False.
+        log_model_info: Whether parameters, optimizer, loss, metrics and layers are put into the
+            run's config as `model_info`, and parameter counts and the table of layers into its
+            summary as `model/...`, once. Defaults to False.
+
+    Raises:
+        wandb.Error: If no run is given or active, or if it is finished.
+        ValueError: If `log_freq` or `initial_global_step` is not as above.
+
+    Example:
+        ```python
+        import keras
+        import numpy as np
+        import wandb
+        from wk_metrics import WandbMetricsLogger
+
+        x, y = np.random.rand(64, 4), np.random.rand(64, 1)
+        model = keras.Sequential([keras.layers.Dense(1)])
+        model.compile(optimizer="adam", loss="mse")
+
+        with wandb.init(mode="offline"):
+            model.fit(x, y, epochs=2, verbose=0, callbacks=[WandbMetricsLogger("batch")])
+        ```
+    """
+
+    # Keras may call the batch hooks from its pool of threads instead of holding up training.
+    async_safe = True
+
+    def __init__(
+        self,
+        log_freq: LogFreq = "epoch",
+        initial_global_step: int | None = None,
+        *,
+        run: wandb.Run | None = None,
+        throughput: bool = False,
+        log_model_info: bool = False,
+    ) -> None:
+        super().__init__()
+        self._frequency = Frequency.parse(log_freq)
+        self._given_start = _checked_start(initial_global_step)
+        self._run = resolve_run(type(self).__name__, run)
+        self._enabled = not self._run.disabled
+        self._throughput = Throughput() if throughput else None
+        self._model_info_is_due = log_model_info
+        self._follows_batches = self._enabled and (throughput or self._frequency.every is not None)
+        self._rows = RowWriter(self._run)
+        self._position = position_of(self._run)
+        self._rates: LearningRates | None = None
+        self._batches: BatchLog | None = None
+        self._samples: int | None = None
+        self._epoch_offset: int | None = None
+        self._evaluating_alone = False
+        if not self._follows_batches:
+            self._leave_to_keras("on_train_batch_begin")
+            self._leave_to_keras("on_train_batch_end")
+        define_axis(self._run, "epoch", "epoch")
+        if self._frequency.every is not None:
+            define_axis(self._run, "batch", "batch_step")
+
+    def set_params(self, params: Mapping[str, Any]) -> None:
+        """Takes the parameters of the `fit` or the `evaluate` that begins."""
+        super().set_params(params)
+        # `fit` hands its own callbacks on to its validation, so this is not called for that one.
+        self._evaluating_alone = True
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Starts afresh, whatever became of an earlier `fit`."""
+        self._evaluating_alone = False
+        if not self._enabled:
+            return
+        self._end_fit()
+        self._epoch_offset = None
+        self._rates = LearningRates(self.model, batch_wise=self._frequency.every is not None)
+        if self._throughput is not None:
+            self._throughput = Throughput()
+        self._log_model_info()
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Completes the last epoch's row; at the first epoch, finds out where training stands."""
+        if self._rates is None:
+            return
+        self._rows.complete()
+        if self._epoch_offset is None:
+            self._locate(epoch)
+        self._rates.start_epoch()
+        self._samples = None
+        if self._batches is not None:
+            self._batches.start_epoch()
+        if self._throughput is not None:
+            self._throughput.start_epoch()
+
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Notes the batch; waits where logging cannot keep up."""
+        if self._batches is None:
+            return
+        self._batches.begin(batch)
+        if self._throughput is not None:
+            self._throughput.begin_execution(batch)
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Hands what is due to the background thread; Keras may call it from several threads."""
+        if self._batches is None:
+            return
+        if self._throughput is not None:
+            self._throughput.end_execution()
+        self._batches.end(batch, logs or {})
+
+    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Takes the epoch's number of samples, before validation resets the metrics."""
+        if self._throughput is not None and self._rates is not None and not self._evaluating_alone:
+            self._samples = samples_seen(self.model)
+
+    def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Logs an `evaluate` outside `fit`."""
+        if self._evaluating_alone and self._enabled:
+            self._rows.write("test", logs or {})
+        self._evaluating_alone = False
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Logs the epoch."""
+        if self._rates is None or self._epoch_offset is None:
+            return
+        number = epoch + self._epoch_offset
+        facts = {"epoch": number, **self._rates.of_last_batch()}
+        if self._batches is not None:
+            count = self._batches.end_epoch()
+            self._position.remember(self._optimizer, self._batches.next_batch)
+            if self._throughput is not None:
+                samples = self._samples or samples_seen(self.model)
+                facts.update(self._throughput.metrics(count, samples))
+        if self._batches is not None and self._frequency.every is not None:
+            self._batches.write("epoch", logs or {}, facts)
+        else:
+            self._rows.open("epoch", logs or {}, facts, step=number)
+        self._position.next_epoch = number + 1
+        self._log_model_info()
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Waits until everything is logged."""
+        self._end_fit()
+
+    @property
+    def _optimizer(self) -> Any:
+        optimizer = getattr(self.model, "optimizer", None)
+        return optimizer if isinstance(optimizer, keras.optimizers.Optimizer) else None
+
+    def _leave_to_keras(self, hook: str) -> None:
+        """Puts Keras' own empty hook back, unless a subclass has overridden it."""
+        if getattr(type(self), hook) is getattr(WandbMetricsLogger, hook):
+            setattr(self, hook, types.MethodType(getattr(keras.callbacks.Callback, hook), self))
+
+    def _locate(self, initial_epoch: int) -> None:
+        self._epoch_offset = self._position.start_epochs(self._run, initial_epoch)
+        if not self._follows_batches or self._rates is None:
+            return
+        steps_per_epoch = (self.params or {}).get("steps")
+        first_batch = self._position.start_batches(
+            self._run,
+            self._optimizer,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            given=self._given_start,
+        )
+        self._given_start = None
+        self._batches = BatchLog(
+            self._run,
+            self._rows,
+            self._frequency,
+            self._rates,
+            optimizer=self._optimizer,
+            first_batch=first_batch,
+            steps_per_epoch=steps_per_epoch,
+            steps_per_execution=steps_per_execution(self.model),
+        )
+
+    def _end_fit(self) -> None:
+        """Completes and lets go of what belongs to one `fit`."""
+        rates, self._rates = self._rates, None
+        batches, self._batches = self._batches, None
+        if rates is not None:
+            rates.close()
+            self._rows.complete()
+        if batches is not None:
+            batches.close()
+
+    def _log_model_info(self) -> None:
+        if self._model_info_is_due and self.model.built:
+            self._model_info_is_due = False
+            _log_model_info(self._run, self.model)
+
+
+def _checked_start(initial_global_step: Any) -> int | None:
+    if initial_global_step is None:
+        return None
+    if (
+        isinstance(initial_global_step, bool)
+        or not isinstance(initial_global_step, int)
+        or initial_global_step < 0
+    ):
+        raise ValueError(
+            "`initial_global_step` must be a whole number of batches, 0 or more, or None. "
+            f"Received: initial_global_step={initial_global_step!r}"
+        )
+    return initial_global_step

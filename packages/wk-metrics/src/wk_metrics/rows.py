@@ -1,0 +1,56 @@
+"""Rows of a run's history: their keys, their numbers and their place among the user's own rows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import wandb
+
+from wk_metrics.learning_rate import Deferred
+from wk_metrics.numbers import NumberFilter
+
+
+class RowWriter:
+    """Writes the rows of one logger to its run.
+
+    Args:
+        run: The run.
+    """
+
+    def __init__(self, run: wandb.Run) -> None:
+        self._run = run
+        self._numbers = NumberFilter()
+        self._open_step: int | None = None
+
+    def write(
+        self, prefix: str, logs: Mapping[str, Any], facts: Mapping[str, Deferred] | None = None
+    ) -> None:
+        """Writes a row that is complete."""
+        self._run.log(self._row(prefix, logs, facts or {}))
+
+    def open(
+        self, prefix: str, logs: Mapping[str, Any], facts: Mapping[str, Deferred], step: int
+    ) -> None:
+        """Writes a row that others may add to, under W&B's step `step` where it is not past.
+
+        Rows that the user logs for the same step, before or after this one, become part of it
+        instead of being dropped. `complete` closes it.
+        """
+        row = self._row(prefix, logs, facts)
+        if self._run.settings.mode == "shared":  # has no steps
+            self._run.log(row)
+            return
+        self._open_step = max(step, self._run.step)
+        self._run.log(row, step=self._open_step)
+
+    def complete(self) -> None:
+        """Closes the open row, so that it is sent; does nothing where none is open."""
+        step, self._open_step = self._open_step, None
+        if step is not None and self._run.step == step:
+            self._run.log({}, step=step, commit=True)
+
+    def _row(
+        self, prefix: str, logs: Mapping[str, Any], facts: Mapping[str, Deferred]
+    ) -> dict[str, int | float]:
+        numbers = self._numbers(logs)
+        numbers.update({key: fact() if callable(fact) else fact for key, fact in facts.items()})
+        return {f"{prefix}/{key}": number for key, number in numbers.items()}

@@ -1,0 +1,77 @@
+"""How fast an epoch trained, and how long it waited for data."""
+
+import time
+from typing import Any
+
+from wk_core.keras import backend
+
+
+class Throughput:
+    """Times the batches of an epoch, from the hooks around them.
+
+    Only training counts: validation and callbacks at the epoch's end lie outside the first and
+    the last batch. The first execution of a `fit` compiles; it is left out where there is another.
+
+    Between the end of a batch and the beginning of the next the device waits. On JAX and PyTorch
+    that is the wait for data, plus what other callbacks do there. On TensorFlow data is drawn
+    inside the step, so the wait cannot be told apart from it, and what lies between the steps is
+    other callbacks' time and does not count.
+
+    Args:
+        clock: Gives the time in seconds.
+    """
+
+    def __init__(self, clock: Any = time.perf_counter) -> None:
+        self._clock = clock
+        self._data_is_outside = backend() != "tensorflow"
+        self._compiling = True
+        self.start_epoch()
+
+    def start_epoch(self) -> None:
+        """Forgets the epoch before."""
+        self._begun = 0
+        self._ended = 0
+        self._first_begin = 0.0
+        self._last_end = 0.0
+        self._waited = 0.0
+        self._left_out = 0
+
+    def begin_execution(self, first: int) -> None:
+        """Notes that Keras starts on batch `first` of the epoch, and perhaps on more at once."""
+        now = self._clock()
+        if self._begun == 0:
+            self._first_begin = now
+        elif self._ended >= self._begun:
+            self._waited += now - self._last_end
+        if self._compiling and self._begun == 1:
+            self._first_begin, self._waited, self._left_out = now, 0.0, first
+        self._begun += 1
+
+    def end_execution(self) -> None:
+        """Notes that an execution is done; may be called from another thread."""
+        self._last_end = self._clock()
+        self._ended += 1
+
+    def metrics(self, batches: int, samples: int | None) -> dict[str, float]:
+        """Returns what an epoch's row has to say.
+
+        Args:
+            batches: How many batches the epoch had.
+            samples: How many samples it had, where it is known.
+
+        Returns:
+            `steps_per_second` and `mean_step_time` (seconds); `samples_per_second` where samples
+            are known; `data_wait_share` (0 to 1) where the backend lets it be seen.
+        """
+        counted = batches - self._left_out
+        total = self._last_end - self._first_begin
+        seconds = total if self._data_is_outside else total - self._waited
+        self._compiling = False
+        if counted <= 0 or seconds <= 0:
+            return {}
+        result = {"steps_per_second": counted / seconds, "mean_step_time": seconds / counted}
+        if samples is not None:
+            result["samples_per_second"] = counted / seconds * samples / batches
+        if self._data_is_outside:
+            result["data_wait_share"] = self._waited / seconds
+        return result

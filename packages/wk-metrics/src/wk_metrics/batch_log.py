@@ -13,7 +13,8 @@ from wk_core.keras import backend, batches_trained
 from wk_core.run import before_finish
 from wk_metrics.batches import EpochBatches, Execution
 from wk_metrics.frequency import Frequency
-from wk_metrics.learning_rate import Deferred, LearningRates
+from wk_metrics.learning_rate import LearningRates
+from wk_metrics.rate import Deferred
 from wk_metrics.rows import RowWriter
 
 # How many rows may wait for W&B, some megabytes of them; then training waits.

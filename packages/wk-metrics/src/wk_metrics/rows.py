@@ -5,8 +5,8 @@ from typing import Any
 
 import wandb
 
-from wk_metrics.learning_rate import Deferred
 from wk_metrics.numbers import NumberFilter
+from wk_metrics.rate import Deferred
 
 
 class RowWriter:

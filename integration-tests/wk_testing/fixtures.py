@@ -67,7 +67,7 @@ def offline_run(tmp_path: Path) -> Iterator[StartRun]:
 
 
 @pytest.fixture
-def read_back(tmp_path: Path) -> Callable[[wandb.Run], RunFile]:
+def read_back() -> Callable[[wandb.Run], RunFile]:
     """Finishes a run and returns what it has written."""
 
     def read(run: wandb.Run) -> RunFile:

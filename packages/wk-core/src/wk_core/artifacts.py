@@ -7,6 +7,8 @@ from typing import Any
 
 import wandb
 
+__all__ = ["check_name", "log_artifact"]
+
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
 
 

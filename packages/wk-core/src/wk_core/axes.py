@@ -2,6 +2,8 @@
 
 import wandb
 
+__all__ = ["define_axis"]
+
 
 def define_axis(run: wandb.Run, prefix: str, axis: str) -> None:
     """Makes `<prefix>/<axis>` the x axis of every key below `<prefix>/`.

@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+__all__ = ["Background"]
+
 # How long the thread lets tasks gather before it works them off, in seconds: waking it for each
 # task would cost the submitting thread more than the task's own submission.
 _GATHER: Final = 0.05

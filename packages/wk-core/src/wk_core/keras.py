@@ -19,6 +19,7 @@ __all__ = [
     "LEGACY",
     "backend",
     "batches_trained",
+    "compiled_metrics",
     "keras",
     "learning_rate_setting",
     "samples_seen",
@@ -56,6 +57,12 @@ def batches_trained(optimizer: Any) -> int:
     """
     optimizer = unwrap_optimizer(optimizer)
     return int(optimizer.iterations if LEGACY else optimizer._iterations)
+
+
+def compiled_metrics(model: Any) -> Any:
+    """Returns the metrics as `compile` got them; the model itself names them after a batch only."""
+    container = model.compiled_metrics if LEGACY else model._compile_metrics
+    return None if container is None else container._user_metrics
 
 
 def learning_rate_setting(optimizer: Any) -> Any:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import wandb
 from wandb.sdk.wandb_run import TeardownHook, TeardownStage
 
+__all__ = ["before_finish", "resolve_run"]
+
 
 def resolve_run(callback_name: str, run: wandb.Run | None = None) -> wandb.Run:
     """Returns the run that a callback reports to.
@@ -39,7 +41,7 @@ def resolve_run(callback_name: str, run: wandb.Run | None = None) -> wandb.Run:
             f"{callback_name}: `run` must be the run that `wandb.init()` returned. "
             f"Received: run={run!r}"
         )
-    if run._is_finished:  # wandb has no public word for it
+    if not run.disabled and run._is_finished:  # wandb has no public word for it
         raise wandb.Error(
             f"{callback_name} needs a run that is still open, but run {run.id!r} is finished: "
             "start a new one with `wandb.init()`."
@@ -61,14 +63,20 @@ def before_finish(run: wandb.Run, task: Callable[[], None]) -> Callable[[], None
     Returns:
         A function that takes the request back.
     """
-    hook = TeardownHook(task, TeardownStage.EARLY)
+    if run.disabled:
+        return lambda: None
 
     def withdraw() -> None:
-        atexit.unregister(task)
+        atexit.unregister(run_once)
         if hook in run._teardown_hooks:
             run._teardown_hooks.remove(hook)
 
+    def run_once() -> None:
+        atexit.unregister(run_once)
+        task()
+
+    hook = TeardownHook(run_once, TeardownStage.EARLY)
     run._teardown_hooks.append(hook)
     # wandb registered its own exit hook when the run started: this later one runs earlier.
-    atexit.register(task)
+    atexit.register(run_once)
     return withdraw

@@ -6,7 +6,7 @@ from typing import Any
 
 import wandb
 
-from wk_core.keras import keras
+from wk_core.keras import compiled_metrics, keras
 
 
 def log_model_info(run: wandb.Run, model: Any) -> None:
@@ -48,7 +48,7 @@ def describe_model(model: Any) -> dict[str, Any]:
         "parameters": _count_parameters(model),
         "optimizer": _describe_optimizer(getattr(model, "optimizer", None)),
         "loss": _names(getattr(model, "loss", None)),
-        "metrics": _metric_names(model),
+        "metrics": _names(compiled_metrics(model)),
         "layers": {layer.name: _describe_layer(layer) for layer in model.layers},
     }
 
@@ -91,14 +91,8 @@ def _describe_optimizer(optimizer: Any) -> Any:
     return {"class": type(optimizer).__name__, **_jsonable(settings)}
 
 
-def _metric_names(model: Any) -> list[str]:
-    """Returns the names of the metrics; Keras 3 keeps those of `compile` in one container."""
-    metrics = [part for metric in model.metrics for part in getattr(metric, "metrics", [metric])]
-    return [metric.name for metric in metrics if metric.name != "loss"]
-
-
 def _names(spec: Any) -> Any:
-    """Returns the names of losses, in the structure in which `compile` got them."""
+    """Returns the names of losses or metrics, in the structure in which `compile` got them."""
     if spec is None or isinstance(spec, str):
         return spec
     if isinstance(spec, dict):

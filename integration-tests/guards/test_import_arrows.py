@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+
+from guards.workspace import ROOT, copy_workspace, import_name, members, read_toml, replace, run_on
+
+pytestmark = pytest.mark.backend_free
+
+ALL_FIVE = ["wk_core", "wk_metrics", "wk_checkpoint", "wk_eval", "wk_legacy"]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """The workspace with the members to come, as empty packages."""
+    root = copy_workspace(tmp_path)
+    for name in ALL_FIVE:
+        member = root / "packages" / name.replace("_", "-")
+        if not member.exists():
+            package = member / "src" / name
+            package.mkdir(parents=True)
+            (package / "__init__.py").touch()
+            (member / "pyproject.toml").touch()
+    config = root / "pyproject.toml"
+    linted = read_toml(config)["tool"]["importlinter"]["root_packages"]
+    quoted = ", ".join(f'"{name}"' for name in linted)
+    replace(config, f"[{quoted}]", str(ALL_FIVE))
+    return root
+
+
+def lint(root: Path, module: str = "", planted: str = "") -> tuple[int, str]:
+    if planted:
+        package, _, name = module.partition(".")
+        path = root / "packages" / package.replace("_", "-") / "src" / package
+        with (path / f"{name or '__init__'}.py").open("a") as file:
+            file.write(f"\n{planted}\n")
+    result = run_on(root, "lint-imports", "--no-cache")
+    return result.returncode, result.stdout
+
+
+def test_every_member_is_linted() -> None:
+    config = read_toml(ROOT / "pyproject.toml")["tool"]["importlinter"]
+    names = {import_name(member) for member in members()}
+    assert set(config["root_packages"]) == names
+    layers, backends = config["contracts"]
+    assert set(backends["source_modules"]) == names
+    assert {name.strip("()") for layer in layers["layers"] for name in layer.split(" | ")} >= names
+
+
+def test_allowed_arrows_are_green(workspace: Path) -> None:
+    planted = "import wk_checkpoint, wk_core, wk_eval, wk_metrics"
+    code, output = lint(workspace, "wk_legacy", planted)
+    assert code == 0, output
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported"),
+    [
+        ("wk_core", "wk_metrics"),
+        ("wk_core", "wk_legacy"),
+        ("wk_eval", "wk_metrics"),
+        ("wk_metrics", "wk_checkpoint"),
+        ("wk_metrics", "wk_legacy"),
+    ],
+)
+def test_wrong_arrow_goes_red(workspace: Path, importer: str, imported: str) -> None:
+    code, output = lint(workspace, importer, f"import {imported}")
+    assert code != 0
+    assert f"{importer} -> {imported}" in output
+
+
+@pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
+def test_backend_in_an_unnamed_module_goes_red(workspace: Path, backend: str) -> None:
+    code, output = lint(workspace, "wk_core.axes", f"def f():\n    import {backend}.x")
+    assert code != 0
+    assert f"wk_core.axes -> {backend}" in output
+
+
+def test_backend_in_a_named_module_is_green(workspace: Path) -> None:
+    contract = read_toml(ROOT / "pyproject.toml")["tool"]["importlinter"]["contracts"][1]
+    for named in contract["ignore_imports"]:
+        module, backend = named.split(" -> ")
+        code, output = lint(workspace, module, f"def g():\n    import {backend}.x")
+        assert code == 0, output
+
+
+def test_named_module_without_a_backend_goes_red(workspace: Path) -> None:
+    replace(
+        workspace / "pyproject.toml",
+        "ignore_imports = [",
+        'ignore_imports = ["wk_core.axes -> jax", ',
+    )
+    code, output = lint(workspace)
+    assert code != 0
+    assert "No matches for ignored import wk_core.axes -> jax" in output

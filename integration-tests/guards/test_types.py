@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import pytest
+
+from guards.workspace import ROOT, copy_workspace, members, read_toml, run_on, source
+
+pytestmark = pytest.mark.backend_free
+
+
+def check(root: Path, module: str, planted: str) -> tuple[int, str]:
+    path = root / "packages/wk-core/src/wk_core" / module
+    path.write_text(planted)
+    # The planted module alone: the whole workspace is .ci/run's.
+    result = run_on(root, "mypy", "--cache-dir", root / "cache", path)
+    return result.returncode, result.stdout
+
+
+@pytest.mark.parametrize(
+    ("planted", "code"),
+    [
+        ("def double(x):\n    return 2 * x\n", "no-untyped-def"),
+        ("def double(x: int) -> str:\n    return 2 * x\n", "return-value"),
+        ("def names() -> list:\n    return []\n", "type-arg"),
+    ],
+)
+def test_fault_goes_red(tmp_path: Path, planted: str, code: str) -> None:
+    status, output = check(copy_workspace(tmp_path), "planted.py", planted)
+    assert status != 0
+    assert f"[{code}]" in output
+
+
+def test_typed_module_is_green(tmp_path: Path) -> None:
+    planted = "def double(x: int) -> int:\n    return 2 * x\n"
+    status, output = check(copy_workspace(tmp_path), "planted.py", planted)
+    assert status == 0, output
+
+
+def test_every_member_is_checked() -> None:
+    checked = {
+        path
+        for glob in read_toml(ROOT / "pyproject.toml")["tool"]["mypy"]["files"]
+        for path in ROOT.glob(glob)
+    }
+    assert checked == {source(member).parent for member in members()}

@@ -9,6 +9,7 @@ import os
 from typing import Any, Final
 
 LEGACY: Final = os.environ.get("TF_USE_LEGACY_KERAS", "").strip().lower() in ("1", "true")
+"""Whether this process uses Keras 2."""
 
 if LEGACY:
     import tf_keras as keras
@@ -98,7 +99,7 @@ def samples_seen(model: Any) -> int | None:
     its loss by other ways.
     """
     tracker = (
-        getattr(getattr(model, "compiled_loss", None), "_loss_metric", None)
+        getattr(getattr(model, "compiled_loss", None), "_total_loss_mean", None)
         if LEGACY
         else getattr(model, "_loss_tracker", None)
     )

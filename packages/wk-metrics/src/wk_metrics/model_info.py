@@ -54,8 +54,8 @@ def describe_model(model: Any) -> dict[str, Any]:
 
 
 def _count_parameters(model: Any) -> dict[str, int]:
-    trainable = _size(model.trainable_variables)
-    non_trainable = _size(model.non_trainable_variables)
+    trainable = _size(model.trainable_weights)
+    non_trainable = _size(model.non_trainable_weights)
     return {
         "total": trainable + non_trainable,
         "trainable": trainable,

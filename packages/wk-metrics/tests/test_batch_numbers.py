@@ -5,7 +5,7 @@ import pytest
 
 from wk_core.keras import keras
 from wk_metrics import WandbMetricsLogger
-from wk_testing.training import BATCH_SIZE, STEPS, counting_model, fit, numbered_batches
+from wk_testing.training import BATCH_SIZE, STEPS, counting_model, executions, fit, numbered_batches
 
 
 def fresh(model, new_logger):
@@ -62,7 +62,7 @@ def start_given(model, new_logger):
 _COMPILED = {}
 
 
-@pytest.mark.parametrize("steps_per_execution", [1, 5])
+@pytest.mark.parametrize("steps_per_execution", executions(5))
 @pytest.mark.parametrize("log_freq", ["batch", 3, 7])
 @pytest.mark.parametrize(
     "scenario",
@@ -101,7 +101,7 @@ def test_number_is_the_pipelines(
         assert row["batch/batch_step"] == row["batch/seen"]
 
 
-@pytest.mark.parametrize("steps_per_execution", [4, 16])
+@pytest.mark.parametrize("steps_per_execution", executions(4, 16))
 def test_last_execution_of_an_epoch_is_not_counted_as_full(
     offline_run, read_back, steps_per_execution
 ):
@@ -114,13 +114,13 @@ def test_last_execution_of_an_epoch_is_not_counted_as_full(
 
     rows = read_back(run).rows("batch/batch_step")
 
-    expected = {4: [3, 7, 9, 13, 17, 19], 16: [9, 19]}
+    expected = {1: [*range(20)], 4: [3, 7, 9, 13, 17, 19], 16: [9, 19]}
     assert [row["batch/batch_step"] for row in rows] == expected[steps_per_execution]
     assert [row["batch/seen"] for row in rows] == expected[steps_per_execution]
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
-@pytest.mark.parametrize("steps_per_execution", [1, 4])
+@pytest.mark.parametrize("steps_per_execution", executions(4))
 def test_epoch_of_unknown_length(offline_run, read_back, steps_per_execution):
     model = counting_model(steps_per_execution=steps_per_execution)
     run = offline_run()

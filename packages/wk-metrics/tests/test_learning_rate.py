@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from wk_metrics import WandbMetricsLogger
-from wk_testing.training import counting_model, fit
+from wk_testing.training import counting_model, executions, fit
 
 
 class RateUsed(keras.optimizers.SGD):
@@ -104,7 +104,7 @@ def assert_rates_used(written, used):
     )
 
 
-@pytest.mark.parametrize("steps_per_execution", [1, 5])
+@pytest.mark.parametrize("steps_per_execution", executions(5))
 def test_several_batches_at_once(offline_run, read_back, steps_per_execution):
     model = counting_model(RateUsed(SCHEDULES[0]), steps_per_execution=steps_per_execution)
     run = offline_run()

@@ -67,16 +67,21 @@ def test_an_epochs_row_is_not_held_back_until_the_next(offline_run):
 
 
 WITH_BATCH_ROWS = """
+import time
 import wandb
 from wk_core.keras import keras
 from wk_metrics import WandbMetricsLogger
 from wk_testing.training import counting_model, fit
 
 run = wandb.init(project="test", dir={directory!r})
-by_epoch = keras.callbacks.LambdaCallback(
-    on_epoch_end=lambda epoch, logs: run.log({{"mine": epoch}}, step=epoch)
-)
-fit(counting_model(), callbacks=[WandbMetricsLogger("batch"), by_epoch])
+
+class LogByEpoch(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        time.sleep(1)  # until the batch rows are written
+        run.log({{"mine": epoch}}, step=epoch)
+
+fit(counting_model(), callbacks=[WandbMetricsLogger("batch"), LogByEpoch()])
+time.sleep(3)  # wandb prints its warnings when they come, but not after the run
 run.finish()
 """
 

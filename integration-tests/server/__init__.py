@@ -1,0 +1,1 @@
+"""A W&B server on the loopback interface, for tests against the unmodified wandb client."""

@@ -1,0 +1,111 @@
+"""What is checked when a version is committed; the real client never gets any of it wrong."""
+
+import base64
+import hashlib
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from server.commands import WandbServer
+
+CONTENT = b"content"
+DIGEST = base64.b64encode(hashlib.md5(CONTENT).digest()).decode()
+
+CREATE = """
+mutation Create($input: CreateArtifactInput!) {
+    createArtifact(input: $input) { artifact { id } }
+}
+"""
+ANNOUNCE = """
+mutation Announce($input: CreateArtifactManifestInput!) {
+    createArtifactManifest(input: $input) { artifactManifest { file { uploadUrl } } }
+}
+"""
+COMMIT = """
+mutation Commit($id: ID!) {
+    commitArtifact(input: {artifactID: $id}) { artifact { versionIndex } }
+}
+"""
+
+
+class Client:
+    """A client that says what it is told to say."""
+
+    def __init__(self, server: WandbServer) -> None:
+        self.url = server.url
+
+    def ask(self, query: str, **variables: Any) -> httpx.Response:
+        request = {"query": query, "variables": variables}
+        return httpx.post(f"{self.url}/graphql", json=request, trust_env=False)
+
+    def put(self, url: str, content: bytes) -> httpx.Response:
+        return httpx.put(url, content=content, trust_env=False)
+
+    def commit(self, entry: dict[str, Any], digest: str | None = None) -> httpx.Response:
+        """Commit a version with one file, whose manifest has the entry."""
+        if digest is None:
+            text = f"wandb-artifact-manifest-v1\na.txt:{entry['digest']}\n"
+            digest = hashlib.md5(text.encode()).hexdigest()
+        names = {"entityName": "e", "projectName": "p", "runName": "r"}
+        created = self.ask(
+            CREATE,
+            input={
+                **names,
+                "artifactTypeName": "dataset",
+                "artifactCollectionName": "data",
+                "digest": digest,
+            },
+        )
+        identifier = created.json()["data"]["createArtifact"]["artifact"]["id"]
+        manifest = json.dumps({"version": 1, "contents": {"a.txt": entry}}).encode()
+        announced = self.ask(
+            ANNOUNCE,
+            input={
+                **names,
+                "artifactID": identifier,
+                "name": "wandb_manifest.json",
+                "digest": base64.b64encode(hashlib.md5(manifest).digest()).decode(),
+                "type": "FULL",
+            },
+        ).json()["data"]["createArtifactManifest"]["artifactManifest"]
+        assert self.put(announced["file"]["uploadUrl"], manifest + b" ").status_code == 400
+        assert self.put(announced["file"]["uploadUrl"], manifest).status_code == 200
+        return self.ask(COMMIT, id=identifier)
+
+
+@pytest.fixture
+def client(wandb_server: WandbServer) -> Client:
+    return Client(wandb_server)
+
+
+def upload(client: Client) -> None:
+    blob = hashlib.md5(CONTENT).hexdigest()
+    assert client.put(f"{client.url}/blobs/{blob}", CONTENT).status_code == 200
+
+
+def test_a_version_that_is_what_it_says_is_committed(client: Client):
+    upload(client)
+    response = client.commit({"digest": DIGEST, "size": len(CONTENT)})
+    assert response.json()["data"]["commitArtifact"]["artifact"]["versionIndex"] == 0
+
+
+def test_bytes_that_are_missing_are_noticed(client: Client):
+    response = client.commit({"digest": DIGEST, "size": len(CONTENT)})
+    assert response.status_code == 400
+    assert "None bytes here" in response.json()["errors"][0]["message"]
+
+
+def test_a_wrong_size_is_noticed(client: Client):
+    upload(client)
+    response = client.commit({"digest": DIGEST, "size": len(CONTENT) + 1})
+    assert response.status_code == 400
+    assert "7 bytes here, 8 in the manifest" in response.json()["errors"][0]["message"]
+
+
+def test_a_digest_of_another_manifest_is_noticed(client: Client):
+    upload(client)
+    response = client.commit({"digest": DIGEST, "size": len(CONTENT)}, digest="0" * 32)
+    assert response.status_code == 400
+    assert "artifact's digest" in response.json()["errors"][0]["message"]

@@ -99,6 +99,7 @@ class Background:
         self._closing = True
         thread, self._thread = self._thread, None
         if thread is not None:
+            self._hurry.set()
             self._wake.set()
             thread.join()
         error, self._error = self._error, None

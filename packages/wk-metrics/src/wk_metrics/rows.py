@@ -39,13 +39,14 @@ class RowWriter:
         if self._run.settings.mode == "shared":  # has no steps
             self._run.log(row)
             return
-        self._open_step = max(step, self._run.step)
+        # Online, a resumed run's `step` is 0 until its first row.
+        self._open_step = max(step, self._run.step, self._run.starting_step)
         self._run.log(row, step=self._open_step)
 
     def complete(self) -> None:
         """Closes the open row, so that it is sent; does nothing where none is open."""
         step, self._open_step = self._open_step, None
-        if step is not None and self._run.step == step:
+        if step is not None and self._run.step <= step:
             self._run.log({}, step=step, commit=True)
 
     def _row(

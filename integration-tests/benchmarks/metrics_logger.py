@@ -43,9 +43,7 @@ def main() -> None:
         return
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end="")
     print(f"Python {platform.python_version()}; {BATCHES} batches a fit, {arguments.rounds} fits\n")
-    print(
-        "| backend | `log_freq` | callback | training thread, µs a batch | fit, ms | fit over none |"
-    )
+    print("| backend | `log_freq` | callback | training thread, µs a batch | fit, ms | over none |")
     print("|---|---|---|---:|---:|---:|")
     for backend in ("tensorflow", "jax"):
         for row in measured_in_own_process(backend, arguments.rounds):

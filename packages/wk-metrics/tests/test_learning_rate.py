@@ -149,6 +149,32 @@ def test_mixed_precision_with_skipped_batches(offline_run, read_back):
     )
 
 
+def test_rate_set_inside_the_compiled_step_is_not_made_up(offline_run, read_back):
+    class OwnStep(keras.Sequential):
+        def train_step(self, *arguments):
+            rate = self.optimizer.learning_rate
+            if keras.backend.backend() == "jax":
+                (trainable, other, optimizer, metrics), data = arguments
+                index = [variable is rate for variable in self.optimizer.variables].index(True)
+                optimizer = [*optimizer]
+                optimizer[index] = optimizer[index] * 0.9
+                return super().train_step((trainable, other, optimizer, metrics), data)
+            rate.assign(rate * 0.9)
+            return super().train_step(*arguments)
+
+    model = OwnStep([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(RateUsed(0.1), "mse")
+    run = offline_run()
+    fit(model, callbacks=[WandbMetricsLogger(run=run)], epochs=3)
+
+    used = used_rates(model.optimizer, 30)
+    assert used[-1] < 0.01
+    rates = read_back(run).column("epoch/learning_rate")
+    # PyTorch runs the step as it stands, so there the assignment is seen.
+    seen = keras.backend.backend() == "torch"
+    assert rates == pytest.approx([used[9], used[19], used[29]] if seen else [])
+
+
 def test_rate_that_is_a_function(offline_run, read_back):
     model = counting_model(keras.optimizers.SGD(lambda: 0.25))
     run = offline_run()

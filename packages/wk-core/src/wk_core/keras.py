@@ -92,17 +92,15 @@ def sync_state(model: Any) -> None:
         model.jax_state_sync()
 
 
-def samples_seen(model: Any) -> int | None:
+def samples_seen(model: Any) -> int:
     """Returns how many samples went into the model's loss since its metrics were reset.
 
-    The trainers weigh each batch's loss with its number of samples. None where a model computes
-    its loss by other ways.
+    The trainers weigh each batch's loss with its number of samples. A model that computes its
+    loss in other ways counts none.
     """
     tracker = (
         getattr(getattr(model, "compiled_loss", None), "_total_loss_mean", None)
         if LEGACY
         else getattr(model, "_loss_tracker", None)
     )
-    if tracker is None:
-        return None
-    return int(tracker.count) or None
+    return 0 if tracker is None else int(tracker.count)

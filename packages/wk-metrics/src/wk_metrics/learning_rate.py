@@ -44,11 +44,11 @@ class LearningRates:
             first: The batch at which Keras started the execution that ended with `last`.
             last: The batch.
         """
-        return {key: rate.of_batch(first, last) for key, rate in self._rates.items()}
+        return _known({key: rate.of_batch(first, last) for key, rate in self._rates.items()})
 
     def of_last_batch(self) -> dict[str, Deferred]:
         """Returns the rates of the batch trained last, by key; to be called between epochs."""
-        return {key: rate.of_last_batch() for key, rate in self._rates.items()}
+        return _known({key: rate.of_last_batch() for key, rate in self._rates.items()})
 
     def close(self) -> None:
         """Ends the observation of the optimizers."""
@@ -88,17 +88,23 @@ class _OptimizerRate:
     def start_epoch(self) -> None:
         self._count = batches_trained(self._optimizer)
         self._noted.clear()
-        self._rate.forget_before(self._count)
+        self._rate.settle(self._count)
 
     def note_batch(self, first: int) -> None:
         self._noted[first] = batches_trained(self._optimizer)
 
-    def of_batch(self, first: int, last: int) -> Deferred:
+    def of_batch(self, first: int, last: int) -> Deferred | None:
         count = self._noted.pop(first, self._count + first)
         return self._rate.at(count + last - first)
 
-    def of_last_batch(self) -> Deferred:
-        return self._rate.at(batches_trained(self._optimizer) - 1)
+    def of_last_batch(self) -> Deferred | None:
+        last = batches_trained(self._optimizer) - 1
+        self._rate.settle(last)
+        return self._rate.at(last)
 
     def close(self) -> None:
         self._rate.close()
+
+
+def _known(rates: dict[str, Deferred | None]) -> dict[str, Deferred]:
+    return {key: rate for key, rate in rates.items() if rate is not None}

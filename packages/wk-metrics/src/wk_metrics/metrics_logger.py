@@ -175,7 +175,7 @@ class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
             count = self._batches.end_epoch()
             self._position.remember(self._optimizer, self._batches.next_batch)
             if self._throughput is not None:
-                samples = self._samples or samples_seen(self.model)
+                samples = samples_seen(self.model) if self._samples is None else self._samples
                 facts.update(self._throughput.metrics(count, samples))
         if self._batches is not None and self._frequency.every is not None:
             self._batches.write("epoch", logs or {}, facts)

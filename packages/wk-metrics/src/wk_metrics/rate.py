@@ -27,11 +27,14 @@ Deferred: TypeAlias = float | Callable[[], float]
 class Rate(Protocol):
     """A learning rate as a function of its optimizer's count of batches."""
 
-    def at(self, count: int) -> Deferred:
-        """Returns the rate of the batch before which the optimizer had seen `count` batches."""
+    def at(self, count: int) -> Deferred | None:
+        """Returns the rate of the batch before which the optimizer had seen `count` batches.
 
-    def forget_before(self, count: int) -> None:
-        """Gives up what only earlier batches need."""
+        None where it is not known.
+        """
+
+    def settle(self, count: int) -> None:
+        """Takes note, between epochs, that batches before `count` will not be asked for again."""
 
     def close(self) -> None:
         """Ends the observation."""
@@ -58,21 +61,28 @@ def rate_of(optimizer: Any, model: Any, *, batch_wise: bool) -> Rate:
 
 
 class _AssignedRate:
-    """A rate in a variable, which callbacks may assign."""
+    """A rate in a variable, which callbacks may assign.
+
+    A training step of the user's own may assign it, too: what happens inside a compiled step is
+    not seen, so the rate is unknown from then on.
+    """
 
     def __init__(self, optimizer: Any, model: Any, variable: Any) -> None:
         self._optimizer = optimizer
         self._model = model
         self._variable = variable
         self._history = [(-1, float(variable))]
+        self._set_inside_the_step = False
         self._unobserve = _observe_assignments(variable, self._note)
 
-    def at(self, count: int) -> float:
+    def at(self, count: int) -> float | None:
+        if self._set_inside_the_step:
+            return None
         history = self._history  # another thread may put a shorter one in its place
         return history[max(_entries_until(history, count) - 1, 0)][1]
 
-    def forget_before(self, count: int) -> None:
-        self._note()  # what was set without `assign`
+    def settle(self, count: int) -> None:
+        self._set_inside_the_step |= float(self._variable) != self._history[-1][1]
         self._history = self._history[max(_entries_until(self._history, count) - 1, 0) :]
 
     def close(self) -> None:
@@ -81,13 +91,16 @@ class _AssignedRate:
     def _note(self) -> None:
         if not state_is_in_variables(self._model):
             return
-        rate = float(self._variable)
+        try:
+            rate = float(self._variable)
+        except (AttributeError, TypeError):  # a symbol, while the step is compiled
+            self._set_inside_the_step = True
+            return
         if rate == self._history[-1][1]:
             return
         count = batches_trained(self._optimizer)
-        if (
-            count <= self._history[-1][0]
-        ):  # set twice between two batches, or an older state is back
+        # Set twice between two batches, or an older state of the optimizer put back.
+        if count <= self._history[-1][0]:
             self._history = self._history[: _entries_until(self._history, count - 1)]
         self._history.append((count, rate))
 
@@ -105,7 +118,7 @@ class _ScheduledRate:
     def at(self, count: int) -> Deferred:
         return partial(self._evaluate, count)
 
-    def forget_before(self, count: int) -> None:
+    def settle(self, count: int) -> None:
         pass
 
     def close(self) -> None:
@@ -121,7 +134,7 @@ class _CalledRate:
     def at(self, count: int) -> float:  # noqa: ARG002  the function does not take it
         return float(self._function())
 
-    def forget_before(self, count: int) -> None:
+    def settle(self, count: int) -> None:
         pass
 
     def close(self) -> None:

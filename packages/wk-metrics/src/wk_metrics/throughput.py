@@ -1,5 +1,6 @@
 """How fast an epoch trained, and how long it waited for data."""
 
+import threading
 import time
 from typing import Any
 
@@ -25,6 +26,7 @@ class Throughput:
         self._clock = clock
         self._data_is_outside = backend() != "tensorflow"
         self._compiling = True
+        self._lock = threading.Lock()
         self.start_epoch()
 
     def start_epoch(self) -> None:
@@ -49,15 +51,16 @@ class Throughput:
 
     def end_execution(self) -> None:
         """Notes that an execution is done; may be called from another thread."""
-        self._last_end = self._clock()
-        self._ended += 1
+        with self._lock:
+            self._last_end = self._clock()
+            self._ended += 1
 
-    def metrics(self, batches: int, samples: int | None) -> dict[str, float]:
+    def metrics(self, batches: int, samples: int) -> dict[str, float]:
         """Returns what an epoch's row has to say.
 
         Args:
             batches: How many batches the epoch had.
-            samples: How many samples it had, where it is known.
+            samples: How many samples it had; 0 where it is not known.
 
         Returns:
             `steps_per_second` and `mean_step_time` (seconds); `samples_per_second` where samples
@@ -70,7 +73,7 @@ class Throughput:
         if counted <= 0 or seconds <= 0:
             return {}
         result = {"steps_per_second": counted / seconds, "mean_step_time": seconds / counted}
-        if samples is not None:
+        if samples > 0:
             result["samples_per_second"] = counted / seconds * samples / batches
         if self._data_is_outside:
             result["data_wait_share"] = self._waited / seconds

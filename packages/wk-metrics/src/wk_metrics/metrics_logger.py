@@ -45,9 +45,9 @@ class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         run: The run to log to. Defaults to the active one.
         throughput: Whether an epoch's row says how fast it was trained, validation and what
             other callbacks do at the epoch's end excluded: `epoch/steps_per_second`,
-            `epoch/samples_per_second`, `epoch/mean_step_time` in seconds and, on JAX and PyTorch,
-            `epoch/data_wait_share`, the share of the time (0 to 1) that was spent waiting for
-            data. Defaults to False.
+            `epoch/samples_per_second`, `epoch/mean_step_time` in seconds and, on PyTorch, whose
+            trainer lets it be seen, `epoch/data_wait_share`, the share of the time (0 to 1) that
+            was spent waiting for data. Defaults to False.
         log_model_info: Whether parameters, optimizer, loss, metrics and layers are put into the
             run's config as `model_info`, and parameter counts and the table of layers into its
             summary as `model/...`, once. Defaults to False.

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
 
 from wk_core.keras import backend
 
@@ -13,20 +13,20 @@ class Throughput:
     Only training counts: validation and callbacks at the epoch's end lie outside the first and
     the last batch. The first execution of a `fit` compiles; it is left out where there is another.
 
-    Between the end of a batch and the beginning of the next the device waits. On JAX and PyTorch
-    that is the wait for data, plus what other callbacks do there. On TensorFlow data is drawn
-    inside the step, so the wait cannot be told apart from it, and what lies between the steps is
-    other callbacks' time and does not count.
+    PyTorch's trainer draws data between the end of a batch and the beginning of the next, so what
+    lies there is the wait for data. Those of TensorFlow and JAX draw it inside the step, where it
+    cannot be told apart; what lies between their batches are other callbacks, which do not count.
 
     Args:
         clock: Gives the time in seconds.
     """
 
-    def __init__(self, clock: Any = time.perf_counter) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
-        self._data_is_outside = backend() != "tensorflow"
+        self._data_is_outside = backend() == "torch"
         self._compiling = True
         self._lock = threading.Lock()
+        self._trainer = threading.get_ident()
         self.start_epoch()
 
     def start_epoch(self) -> None:
@@ -37,6 +37,7 @@ class Throughput:
         self._last_end = 0.0
         self._waited = 0.0
         self._left_out = 0
+        self._pooled = False
 
     def begin_execution(self, first: int) -> None:
         """Notes that Keras starts on batch `first` of the epoch, and perhaps on more at once."""
@@ -54,6 +55,8 @@ class Throughput:
         with self._lock:
             self._last_end = self._clock()
             self._ended += 1
+            # Keras' pool does not hold up the trainer: then no callback's time lies in between.
+            self._pooled = threading.get_ident() != self._trainer
 
     def metrics(self, batches: int, samples: int) -> dict[str, float]:
         """Returns what an epoch's row has to say.
@@ -68,7 +71,8 @@ class Throughput:
         """
         counted = batches - self._left_out
         total = self._last_end - self._first_begin
-        seconds = total if self._data_is_outside else total - self._waited
+        all_counts = self._data_is_outside or self._pooled
+        seconds = total if all_counts else total - self._waited
         self._compiling = False
         if counted <= 0 or seconds <= 0:
             return {}

@@ -117,7 +117,9 @@ def command_fault(line: str) -> str | None:
             return None if set(options) <= {"--no-sync"} else f"unknown options: {options}"
         case ["uv", "run", "pytest", *chosen]:
             return None if set(chosen) <= PYTEST_CHOICES else f"unknown tests: {chosen}"
-        case ["uv", "run", "python", script] | ["python", script]:
+        case ["uv", "run", "python", script] | ["uv", "run", script] | ["python", script] if (
+            script.endswith(".py")
+        ):
             return None if names_a_file(script) else f"{script} is no script of the workspace"
         case ["uv", "run", tool, *_]:
             if shutil.which(tool, path=sysconfig.get_path("scripts")) is None:

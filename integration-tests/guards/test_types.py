@@ -41,4 +41,4 @@ def test_every_member_is_checked() -> None:
         for glob in read_toml(ROOT / "pyproject.toml")["tool"]["mypy"]["files"]
         for path in ROOT.glob(glob)
     }
-    assert checked == {source(member).parent for member in members()}
+    assert checked >= {source(member).parent for member in members()}

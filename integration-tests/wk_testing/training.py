@@ -17,7 +17,7 @@ def executions(*several: int) -> list[int]:
     return [1] if backend() == "torch" else [1, *several]
 
 
-class LastSeen(keras.metrics.Metric):
+class LastSeen(keras.metrics.Metric):  # type: ignore[misc]  # Keras ships no types
     """The number that the data pipeline gave to the batch seen last."""
 
     def __init__(self, name: str = "seen", **arguments: Any) -> None:

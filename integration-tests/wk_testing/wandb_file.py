@@ -106,7 +106,7 @@ def _entries(items: Any) -> dict[str, Any]:
 
 def _records(data: bytes) -> Iterator[Any]:
     for payload in _payloads(data):
-        record = wandb_internal_pb2.Record()
+        record = wandb_internal_pb2.Record()  # type: ignore[attr-defined]  # made at run time
         record.ParseFromString(payload)
         yield record
 

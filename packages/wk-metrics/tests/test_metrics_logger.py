@@ -176,6 +176,18 @@ def test_logs_may_hold_tensors(offline_run, read_back):
     assert written.column("batch/loss") == written.column("epoch/loss") == [1.0]
 
 
+def test_a_loop_of_the_users_own_may_call_one_hook_only(offline_run, read_back):
+    run = offline_run()
+    logger = WandbMetricsLogger(run=run)
+    logger.set_model(counting_model(keras.optimizers.SGD(0.25)))
+    for epoch in range(2):
+        logger.on_epoch_end(epoch, {"loss": 1.0})
+
+    written = read_back(run)
+    assert written.column("epoch/epoch") == [0, 1]
+    assert written.column("epoch/learning_rate") == [0.25, 0.25]
+
+
 def test_disabled_run_is_left_alone():
     run = wandb.init(mode="disabled")
     model = counting_model()

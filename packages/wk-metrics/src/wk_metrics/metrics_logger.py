@@ -97,7 +97,8 @@ class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         self._rates: LearningRates | None = None
         self._batches: BatchLog | None = None
         self._samples: int | None = None
-        self._epoch_offset: int | None = None
+        self._is_located = False
+        self._epoch_offset = 0
         self._evaluating_alone = False
         if not self._follows_batches:
             self._leave_to_keras("on_train_batch_begin")
@@ -118,20 +119,15 @@ class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         if not self._enabled:
             return
         self._end_fit()
-        self._epoch_offset = None
-        self._rates = LearningRates(self.model, batch_wise=self._frequency.every is not None)
-        if self._throughput is not None:
-            self._throughput = Throughput()
+        self._begin_fit()
         self._log_model_info()
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Completes the last epoch's row; at the first epoch, finds out where training stands."""
-        if self._rates is None:
+        if not self._enabled:
             return
         self._rows.complete()
-        if self._epoch_offset is None:
-            self._locate(epoch)
-        self._rates.start_epoch()
+        self._located_fit(epoch).start_epoch()
         self._samples = None
         if self._batches is not None:
             self._batches.start_epoch()
@@ -167,16 +163,11 @@ class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Logs the epoch."""
-        if self._rates is None or self._epoch_offset is None:
+        if not self._enabled:
             return
+        rates = self._located_fit(epoch)
         number = epoch + self._epoch_offset
-        facts = {"epoch": number, **self._rates.of_last_batch()}
-        if self._batches is not None:
-            count = self._batches.end_epoch()
-            self._position.remember(self._optimizer, self._batches.next_batch)
-            if self._throughput is not None:
-                samples = samples_seen(self.model) if self._samples is None else self._samples
-                facts.update(self._throughput.metrics(count, samples))
+        facts = {"epoch": number, **rates.of_last_batch(), **self._end_batches()}
         if self._batches is not None and self._frequency.every is not None:
             self._batches.write("epoch", logs or {}, facts)
         else:
@@ -198,10 +189,24 @@ class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         if getattr(type(self), hook) is getattr(WandbMetricsLogger, hook):
             setattr(self, hook, types.MethodType(getattr(keras.callbacks.Callback, hook), self))
 
-    def _locate(self, initial_epoch: int) -> None:
-        self._epoch_offset = self._position.start_epochs(self._run, initial_epoch)
-        if not self._follows_batches or self._rates is None:
-            return
+    def _begin_fit(self) -> LearningRates:
+        self._is_located = False
+        if self._throughput is not None:
+            self._throughput = Throughput()
+        self._rates = LearningRates(self.model, batch_wise=self._frequency.every is not None)
+        return self._rates
+
+    def _located_fit(self, epoch: int) -> LearningRates:
+        """Sees to it that a `fit` has begun, by whatever hook, and that its place is known."""
+        rates = self._rates or self._begin_fit()
+        if not self._is_located:
+            self._is_located = True
+            self._epoch_offset = self._position.start_epochs(self._run, epoch)
+            if self._follows_batches:
+                self._batches = self._begin_batches(epoch, rates)
+        return rates
+
+    def _begin_batches(self, initial_epoch: int, rates: LearningRates) -> BatchLog:
         steps_per_epoch = (self.params or {}).get("steps")
         first_batch = self._position.start_batches(
             self._run,
@@ -211,16 +216,27 @@ class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
             given=self._given_start,
         )
         self._given_start = None
-        self._batches = BatchLog(
+        return BatchLog(
             self._run,
             self._rows,
             self._frequency,
-            self._rates,
+            rates,
             optimizer=self._optimizer,
             first_batch=first_batch,
             steps_per_epoch=steps_per_epoch,
             steps_per_execution=steps_per_execution(self.model),
         )
+
+    def _end_batches(self) -> dict[str, float]:
+        """Ends the epoch's batches; returns what an epoch's row has to say of them."""
+        if self._batches is None:
+            return {}
+        count = self._batches.end_epoch()
+        self._position.remember(self._optimizer, self._batches.next_batch)
+        if self._throughput is None:
+            return {}
+        samples = samples_seen(self.model) if self._samples is None else self._samples
+        return self._throughput.metrics(count, samples)
 
     def _end_fit(self) -> None:
         """Completes and lets go of what belongs to one `fit`."""

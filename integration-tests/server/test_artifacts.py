@@ -10,6 +10,8 @@ import wandb
 
 from server.commands import WandbServer
 
+pytestmark = pytest.mark.backend_free
+
 
 def log(content: str, aliases: tuple[str, ...] = (), name: str = "data", **options: object):
     """Log a version that holds one file, and wait for it."""

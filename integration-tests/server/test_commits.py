@@ -10,6 +10,8 @@ import pytest
 
 from server.commands import WandbServer
 
+pytestmark = pytest.mark.backend_free
+
 CONTENT = b"content"
 DIGEST = base64.b64encode(hashlib.md5(CONTENT).digest()).decode()
 

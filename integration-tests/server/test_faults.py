@@ -9,6 +9,8 @@ import wandb
 
 from server.commands import WandbServer
 
+pytestmark = pytest.mark.backend_free
+
 ROWS = 20
 
 

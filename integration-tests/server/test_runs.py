@@ -11,6 +11,8 @@ import wandb
 
 from server.commands import WandbServer
 
+pytestmark = pytest.mark.backend_free
+
 
 def finished_run(rows: int = 5, **settings: object) -> str:
     """Log some rows of history and return the path of the run."""

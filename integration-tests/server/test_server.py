@@ -16,6 +16,8 @@ from server.fields import has_answer
 from server.queries import SCHEMA
 from server.store import Blobs
 
+pytestmark = pytest.mark.backend_free
+
 pytest_plugins = ["pytester"]
 
 MODULES = (artifacts, connections, projects, run_files, runs, sequences)

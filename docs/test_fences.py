@@ -38,6 +38,9 @@ BACKEND_CHOICES = {
 }
 PYTEST_CHOICES = {"-m", "not backend_free", "docs", "integration-tests", "packages"}
 
+# As integration-tests/online runs them.
+SYNC_CHOICES = [[], ["--include-online"], ["--include-online", "--id", "abcd1234-whole"]]
+
 PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted(ROOT.glob("packages/*/README.md")),
@@ -98,7 +101,9 @@ def command_fault(line: str) -> str | None:
     if missing:
         return f"there is no {', '.join(missing)}"
     match words:
-        case [] | ["uv", "sync" | "lock"] | ["uv", "lock", "--check"] | ["wandb", "sync", _]:
+        case [] | ["uv", "sync" | "lock"] | ["uv", "lock", "--check"]:
+            return None
+        case ["wandb", "sync", *options, _] if options in SYNC_CHOICES:
             return None
         case ["git", "clone", *_] | ["cd", _]:
             return None

@@ -1,0 +1,1 @@
+"""Trainings that report to a server, and what arrives there when something fails."""

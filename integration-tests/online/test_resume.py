@@ -1,0 +1,97 @@
+"""A resumed run goes on: no step is repeated, and none is lost."""
+
+import pytest
+import wandb
+
+from online.reading import column, read
+from wk_core.keras import keras
+from wk_metrics import WandbMetricsLogger
+from wk_testing.scripts import run_script
+from wk_testing.training import STEPS, LastSeen, counting_model, fit
+
+FIRST_HALF = """
+import sys
+import wandb
+from wk_metrics import WandbMetricsLogger
+from wk_testing.training import counting_model, fit
+
+directory, log_freq = sys.argv[1:]
+with wandb.init(project="p", id="resumed"):
+    model = counting_model()
+    fit(model, callbacks=[WandbMetricsLogger(int(log_freq))])
+    model.save(f"{directory}/model.keras")
+"""
+
+
+def resume() -> wandb.Run:
+    run = wandb.init(project="p", id="resumed", resume="must")
+    assert run.resumed
+    return run
+
+
+def assert_whole(run: wandb.Run, *, every: int, batches: int = 4 * STEPS) -> None:
+    """Holds the run on the server against one training of four epochs."""
+    seen = read(run)
+    expected = list(range(0, batches, every))
+    assert column(seen, "batch/batch_step") == expected
+    assert column(seen, "batch/seen") == expected
+    assert column(seen, "epoch/epoch") == list(range(batches // STEPS))
+    assert column(seen, "epoch/seen") == list(range(STEPS - 1, batches, STEPS))
+    assert column(seen, "_step") == list(range(len(expected) + batches // STEPS))
+    assert seen.state == "finished"
+
+
+@pytest.mark.usefixtures("wandb_server")
+@pytest.mark.parametrize("log_freq", [1, 3])
+def test_new_process_with_the_saved_model(tmp_path, log_freq):
+    first = run_script(FIRST_HALF, str(tmp_path), str(log_freq))
+    assert first.returncode == 0, first.stderr
+
+    model = keras.models.load_model(tmp_path / "model.keras", {"LastSeen": LastSeen})
+    with resume() as run:
+        fit(model, 2 * STEPS, callbacks=[WandbMetricsLogger(log_freq)])
+    assert_whole(run, every=log_freq)
+
+
+# Without the model and without `initial_epoch`, only the last row tells where training stood: that
+# is the last batch where all are logged.
+@pytest.mark.usefixtures("wandb_server")
+@pytest.mark.parametrize(
+    ("log_freq", "restored", "initial_epoch"),
+    [
+        (1, True, 0),
+        (1, True, 2),
+        (1, False, 0),
+        (1, False, 2),
+        (3, True, 0),
+        (3, True, 2),
+        (3, False, 2),
+    ],
+)
+def test_same_process(log_freq, restored, initial_epoch):
+    model = counting_model()
+    with wandb.init(project="p", id="resumed"):
+        fit(model, callbacks=[WandbMetricsLogger(log_freq)])
+
+    with resume() as run:
+        fit(
+            model if restored else counting_model(),
+            2 * STEPS,
+            initial_epoch=initial_epoch,
+            callbacks=[WandbMetricsLogger(log_freq)],
+        )
+    assert_whole(run, every=log_freq)
+
+
+@pytest.mark.usefixtures("wandb_server")
+def test_epochs_alone():
+    with wandb.init(project="p", id="resumed"):
+        fit(counting_model(), callbacks=[WandbMetricsLogger()])
+    for _ in range(2):
+        with resume() as run:
+            fit(counting_model(), callbacks=[WandbMetricsLogger()])
+
+    seen = read(run)
+    assert column(seen, "epoch/epoch") == list(range(6))
+    assert column(seen, "_step") == list(range(6))
+    assert len(column(seen, "epoch/loss")) == 6

@@ -59,8 +59,8 @@ class Position:
         2. what this process has seen of the training: the batches logged to this run, and those
            that the same optimizer has been applied to since;
         3. the optimizer's own count, which a restored model brings along;
-        4. `initial_epoch` times `steps_per_epoch`;
-        5. the last batch that a resumed run has logged.
+        4. the epochs before this `fit`, times `steps_per_epoch`;
+        5. the last batch that a resumed run has logged, which may lie behind.
         """
         trained = 0 if optimizer is None else batches_trained(optimizer)
         known_optimizer = None if self.optimizer is None else self.optimizer()
@@ -75,7 +75,9 @@ class Position:
         elif initial_epoch > 0 and steps_per_epoch is not None:
             start = initial_epoch * steps_per_epoch
         else:
-            start = _after_last_logged(run, "batch/batch_step")
+            epochs = self.start_epochs(run, initial_epoch)
+            logged = _after_last_logged(run, "batch/batch_step")
+            start = max(epochs * (steps_per_epoch or 0), logged)
         self.remember(optimizer, start)
         return start
 

@@ -44,6 +44,7 @@ SYNC_CHOICES = [[], ["--include-online"], ["--include-online", "--id", "abcd1234
 PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted(ROOT.glob("packages/*/README.md")),
+    *sorted(ROOT.glob("integration-tests/*/README.md")),
     *sorted(ROOT.glob("docs/pages/**/*.md")),
 ]
 MODULES = sorted([*ROOT.glob("packages/*/src/**/*.py"), *ROOT.glob("examples/**/*.py")])
@@ -126,6 +127,9 @@ def command_fault(line: str) -> str | None:
             script.endswith(".py")
         ):
             return None if names_a_file(script) else f"{script} is no script of the workspace"
+        case ["uv", "run", "python", "-m", module]:
+            found = (ROOT / "integration-tests" / module / "__main__.py").exists()
+            return None if found else f"{module} is no module of the integration tests"
         case ["uv", "run", tool, *_]:
             if shutil.which(tool, path=sysconfig.get_path("scripts")) is None:
                 return f"{tool} is not installed"

@@ -51,6 +51,7 @@ def test_exception_in_fit(wandb_server: WandbServer, ending: str, error: str):
 
 
 ENDLESS = """
+import signal
 import sys
 import time
 import wandb
@@ -62,6 +63,9 @@ class Report(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         print(int(logs["seen"]), flush=True)
         time.sleep(0.005)
+
+# As in a terminal: a shell has what it starts in the background ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 with wandb.init(project="p", id="interrupted", mode=sys.argv[1]) as run:
     print(run.settings.sync_dir, flush=True)

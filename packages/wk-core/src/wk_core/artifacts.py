@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import wandb
 
@@ -39,6 +39,7 @@ def log_artifact(
     paths: Iterable[Path],
     aliases: Iterable[str] = ("latest",),
     metadata: Mapping[str, Any] | None = None,
+    copy: bool = True,
 ) -> wandb.Artifact:
     """Logs files and directories as a new version of an artifact of the run.
 
@@ -50,6 +51,8 @@ def log_artifact(
             under their relative paths.
         aliases: Names that shall point to this version.
         metadata: Anything that JSON takes.
+        copy: Whether wandb makes copies of the files for the upload. Defaults to True; without
+            them the files must stay as they are until they are uploaded.
 
     Returns:
         The artifact. Online it can be waited for; offline it is kept beside the run, and
@@ -62,11 +65,14 @@ def log_artifact(
     artifact = wandb.Artifact(
         check_name(name, what="An artifact"), type=type, metadata=dict(metadata or {})
     )
+    policy: Literal["mutable", "immutable"] = "mutable" if copy else "immutable"
     for path in paths:
         if path.is_dir():
-            artifact.add_dir(str(path))
+            for file in sorted(file for file in path.rglob("*") if file.is_file()):
+                name_inside = file.relative_to(path).as_posix()
+                artifact.add_file(str(file), name_inside, skip_cache=True, policy=policy)
         elif path.is_file():
-            artifact.add_file(str(path))
+            artifact.add_file(str(path), skip_cache=True, policy=policy)
         else:
             raise FileNotFoundError(f"Nothing to log as artifact {name!r}: there is no {path}.")
     return run.log_artifact(artifact, aliases=list(aliases))

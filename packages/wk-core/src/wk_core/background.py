@@ -49,6 +49,11 @@ class Background:
         self._closing = False
         self._error: BaseException | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether a task is waiting or running."""
+        return bool(self._tasks) or self._running_task
+
     def submit(self, task: Callable[[], None]) -> None:
         """Hands a task to the thread; waits while `capacity` tasks are waiting.
 
@@ -133,7 +138,7 @@ class Background:
 
     def _work_off(self) -> None:
         while self._tasks:
-            self._running_task = True
+            self._running_task = True  # before the queue is empty: never idle in between
             task = self._tasks.popleft()
             try:
                 task()

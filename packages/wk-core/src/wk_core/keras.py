@@ -5,6 +5,7 @@ Keras 3 on any backend, unless `TF_USE_LEGACY_KERAS=1` makes `tf.keras` mean Ker
 takes its base class from here. What the flavours name differently is named here, too.
 """
 
+import json
 import os
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ __all__ = [
     "keras",
     "learning_rate_setting",
     "samples_seen",
+    "serialized_config",
     "state_is_in_variables",
     "steps_per_execution",
     "sync_state",
@@ -58,6 +60,13 @@ def batches_trained(optimizer: Any) -> int:
     """
     optimizer = unwrap_optimizer(optimizer)
     return int(optimizer.iterations if LEGACY else optimizer._iterations)
+
+
+def trained_batches(model: Any) -> int | None:
+    """Returns how many batches a model's optimizer has been applied to; None without one."""
+    optimizer = getattr(model, "optimizer", None)
+    known = isinstance(optimizer, keras.optimizers.Optimizer)
+    return batches_trained(optimizer) if known else None
 
 
 def compiled_metrics(model: Any) -> Any:
@@ -104,3 +113,78 @@ def samples_seen(model: Any) -> int:
         else getattr(model, "_loss_tracker", None)
     )
     return 0 if tracker is None else int(tracker.count)
+
+
+def serialized_config(model: Any) -> str:
+    """Returns the JSON of a model's architecture and compilation, as a `.keras` archive holds it."""
+    if LEGACY:
+        text: str = model.to_json()
+        return text
+    from keras.src.saving.serialization_lib import ObjectSharingScope
+
+    with ObjectSharingScope():  # a layer that is used twice stays one layer
+        return json.dumps(keras.saving.serialize_keras_object(model))
+
+
+def all_layers(model: Any) -> list[Any]:
+    """Returns a model and all layers in it, those inside of layers too."""
+    layers: list[Any] = list(model._flatten_layers())
+    return layers
+
+
+def prepare_saving() -> None:
+    """Lets Keras' writer work inside a `StatelessScope` of this thread.
+
+    Keras learns which attributes not to look into from objects that it makes on the way, and keeps
+    what it has learnt under a name other than the one it looks for (3.15): inside a scope making
+    them raises, so it has to find them made.
+    """
+    from keras.src.backend.common import global_state
+    from keras.src.saving.saving_lib import get_attr_skipset
+
+    for kind in _SAVED_KINDS:
+        key = f"saving_attr_skiplist_{kind}"
+        if global_state.get_global_attribute(key) is None:
+            global_state.set_global_attribute(key, get_attr_skipset(kind))
+
+
+_SAVED_KINDS: Final = (
+    "Operation",
+    "Layer",
+    "Functional",
+    "Sequential",
+    "Metric",
+    "Optimizer",
+    "Loss",
+    "Cross",
+    "Feature",
+)
+
+
+def global_seed_generator(*, create: bool = False) -> Any:
+    """Returns the variable behind random numbers that were given no seed, or None if unused."""
+    if LEGACY:
+        return None
+    from keras.src.backend.common import global_state
+    from keras.src.random import seed_generator
+
+    if create:
+        return seed_generator.global_seed_generator().state
+    generator = global_state.get_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR)
+    return None if generator is None else generator.state
+
+
+def export_saved_model(model: Any, path: Any, options: Any) -> None:
+    """Writes a model's predictions as a TensorFlow SavedModel with the endpoint `serve`.
+
+    Args:
+        model: A built model, on the TensorFlow or the JAX backend.
+        path: The directory to write.
+        options: `tf.saved_model.SaveOptions`, or None.
+    """
+    from keras.src.export.export_utils import get_input_signature
+
+    # `model.export` takes no options.
+    archive = keras.export.ExportArchive()
+    archive.track_and_add_endpoint("serve", model, get_input_signature(model))
+    archive.write_out(str(path), options=options, verbose=False)

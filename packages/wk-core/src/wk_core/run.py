@@ -6,7 +6,7 @@ from collections.abc import Callable
 import wandb
 from wandb.sdk.wandb_run import TeardownHook, TeardownStage
 
-__all__ = ["before_finish", "resolve_run"]
+__all__ = ["after_finish", "before_finish", "resolve_run"]
 
 
 def resolve_run(callback_name: str, run: wandb.Run | None = None) -> wandb.Run:
@@ -80,3 +80,14 @@ def before_finish(run: wandb.Run, task: Callable[[], None]) -> Callable[[], None
     # wandb registered its own exit hook when the run started: this later one runs earlier.
     atexit.register(run_once)
     return withdraw
+
+
+def after_finish(run: wandb.Run, task: Callable[[], None]) -> None:
+    """Has `task` run when `run` has finished, and everything of it was uploaded or given up.
+
+    Args:
+        run: The run.
+        task: Called once, without arguments. It must not raise: the run could not finish.
+    """
+    if not run.disabled:
+        run._teardown_hooks.append(TeardownHook(task, TeardownStage.LATE))

@@ -1,0 +1,12 @@
+"""Keras checkpoints in Weights & Biases that do not stop training, and resume bit for bit."""
+
+from wk_checkpoint.errors import CheckpointError, MissingTensorFlowError
+from wk_checkpoint.model_checkpoint import WandbModelCheckpoint
+from wk_checkpoint.retention import Retention
+
+__all__ = [
+    "CheckpointError",
+    "MissingTensorFlowError",
+    "Retention",
+    "WandbModelCheckpoint",
+]

@@ -1,0 +1,67 @@
+"""A whole model in a TensorFlow SavedModel directory, which can be served.
+
+A SavedModel holds the graph of the model's predictions, but not the model. So the directory also
+holds a `.keras` archive, where the format leaves room for files of one's own.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from wk_checkpoint.contents import Contents
+from wk_checkpoint.formats.keras_archive import KerasArchive
+from wk_checkpoint.formats.tensorflow import checked_options
+from wk_core.keras import LEGACY, backend, export_saved_model
+
+__all__ = ["SavedModel"]
+
+_ARCHIVE: Final = Path("assets.extra", "model.keras")
+
+
+class SavedModel:
+    """A SavedModel directory with the same model as a `.keras` archive in `assets.extra/`.
+
+    Args:
+        options: `tf.saved_model.SaveOptions`, or None.
+
+    Raises:
+        MissingTensorFlowError: If TensorFlow is not installed.
+        TypeError: If the options are others.
+    """
+
+    name: ClassVar[str] = "saved_model"
+    whole: ClassVar[bool] = True
+
+    def __init__(self, options: Any) -> None:
+        self._options = checked_options(options, "tf.saved_model.SaveOptions", "A SavedModel")
+        if backend() not in ("tensorflow", "jax"):
+            raise ValueError(
+                f"Keras cannot write a SavedModel with the {backend()!r} backend: use a `filepath` "
+                "that ends in '.keras', '.h5' or '.weights.h5'."
+            )
+
+    def obstacle(self, model: Any) -> str | None:  # noqa: ARG002
+        """Returns that no model can be saved from a snapshot."""
+        return "TensorFlow reads the variables of a SavedModel itself"
+
+    def write(self, contents: Contents, path: Path) -> None:
+        """Writes the directory with TensorFlow's writer, and the archive into it."""
+        if LEGACY:
+            contents.model.save(path, save_format="tf", options=self._options)
+        else:
+            export_saved_model(contents.model, path, self._options)
+        archive = path / _ARCHIVE
+        archive.parent.mkdir()
+        KerasArchive().write(contents, archive)
+
+    def read(self, model: Any, path: Path) -> Mapping[str, Any] | None:
+        """Loads weights and optimizer state from the archive."""
+        archive = path / _ARCHIVE
+        if not archive.is_file():
+            raise ValueError(
+                f"{path} holds a SavedModel without the Keras model that wk puts beside it "
+                f"({_ARCHIVE}): it can be served, but training cannot go on from it."
+            )
+        return KerasArchive().read(model, archive)
+
+

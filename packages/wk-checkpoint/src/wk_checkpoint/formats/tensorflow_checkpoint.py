@@ -1,0 +1,84 @@
+"""Weights and optimizer state in a TensorFlow checkpoint."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from wk_checkpoint.contents import Contents
+from wk_checkpoint.formats.tensorflow import checked_options, tensorflow
+from wk_checkpoint.state_file import STATE_NAME, decode
+from wk_core.keras import backend, keras
+
+__all__ = ["TensorFlowCheckpoint"]
+
+_PREFIX: Final = "ckpt"
+
+
+class TensorFlowCheckpoint:
+    """A directory with a TensorFlow checkpoint, which `tf.train.latest_checkpoint` finds.
+
+    With the TensorFlow backend it is one of `tf.train.Checkpoint(model=..., optimizer=...)`. Other
+    backends' variables are unknown to TensorFlow: there it is one of
+    `tf.train.Checkpoint(variables=[...])`, in the order of `model.weights` and
+    `model.optimizer.variables`.
+
+    Args:
+        options: `tf.train.CheckpointOptions`, or None.
+
+    Raises:
+        MissingTensorFlowError: If TensorFlow is not installed.
+        TypeError: If the options are others.
+    """
+
+    name: ClassVar[str] = "tensorflow_checkpoint"
+    whole: ClassVar[bool] = False
+
+    def __init__(self, options: Any) -> None:
+        self._options = checked_options(
+            options, "tf.train.CheckpointOptions", "A TensorFlow checkpoint"
+        )
+
+    def obstacle(self, model: Any) -> str | None:  # noqa: ARG002
+        """Returns that no model can be saved from a snapshot."""
+        return "TensorFlow reads the variables of a checkpoint itself"
+
+    def write(self, contents: Contents, path: Path) -> None:
+        """Writes the directory with TensorFlow's writer, and the training state into it."""
+        tf = tensorflow("A TensorFlow checkpoint")
+        path.mkdir()
+        checkpoint = tf.train.Checkpoint(**_objects(contents.model, tf))
+        checkpoint.write(str(path / _PREFIX), options=self._options)
+        # TensorFlow's own pointer to a directory's latest checkpoint; it has no writer for one.
+        (path / "checkpoint").write_text(f'model_checkpoint_path: "{_PREFIX}"\n')
+        (path / STATE_NAME).write_bytes(contents.encoded_state())
+
+    def read(self, model: Any, path: Path) -> Mapping[str, Any] | None:
+        """Restores a model that is built."""
+        tf = tensorflow("A TensorFlow checkpoint")
+        optimizer = getattr(model, "optimizer", None)
+        if optimizer is not None:
+            optimizer.build(model.trainable_variables)
+        objects = _objects(model, tf)
+        checkpoint = tf.train.Checkpoint(**objects)
+        status = checkpoint.read(tf.train.latest_checkpoint(str(path)))
+        status.assert_existing_objects_matched()
+        for variable, holder in zip(
+            _variables(model), objects.get("variables", ()), strict=backend() != "tensorflow"
+        ):
+            variable.assign(holder.numpy())
+        state = path / STATE_NAME
+        return decode(state.read_bytes()) if state.is_file() else None
+
+
+def _objects(model: Any, tf: Any) -> dict[str, Any]:
+    """Returns what TensorFlow shall save, or restore, by name."""
+    optimizer = getattr(model, "optimizer", None)
+    if backend() == "tensorflow":
+        return {"model": model} if optimizer is None else {"model": model, "optimizer": optimizer}
+    values = (keras.ops.convert_to_numpy(variable) for variable in _variables(model))
+    return {"variables": [tf.Variable(value) for value in values]}
+
+
+def _variables(model: Any) -> list[Any]:
+    optimizer = getattr(model, "optimizer", None)
+    return [*model.weights, *([] if optimizer is None else optimizer.variables)]

@@ -1,0 +1,281 @@
+"""The callback that saves a model while it trains, and logs what it has saved."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
+
+import wandb
+
+from wk_checkpoint.arguments import check_choice, check_filepath, check_save_freq
+from wk_checkpoint.checkpoint import Checkpoint
+from wk_checkpoint.formats import format_for
+from wk_checkpoint.interval import BatchInterval
+from wk_checkpoint.local_files import LocalFiles
+from wk_checkpoint.moment import Moment
+from wk_checkpoint.monitoring import Judgement, Monitor, numbers_in
+from wk_checkpoint.places import place_of
+from wk_checkpoint.preemption import Preemption
+from wk_checkpoint.retention import Retention
+from wk_checkpoint.saver import Saver
+from wk_checkpoint.version_log import VersionLog, artifact_name
+from wk_core.callbacks import after_all, calling_list, leave_to_keras
+from wk_core.keras import LEGACY, keras, trained_batches
+from wk_core.run import before_finish, resolve_run
+
+_STAND_IN: Final = {True: "model.weights.h5", False: "model.keras"}
+
+
+class WandbModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]  # Keras ships no types
+    """Saves a model, or its weights, while it trains, and logs each checkpoint as an artifact.
+
+    It is a `keras.callbacks.ModelCheckpoint`, and takes its arguments. Each checkpoint becomes a
+    version of the artifact `run_<run id>_model` of type `model`, with the aliases `latest`,
+    `epoch_<n>` or `epoch_<n>_batch_<m>` (0-based, as Keras counts), and `best` where the monitored
+    metric is better than ever before. Offline the versions are kept for `wandb sync`.
+
+    Training does not wait for a checkpoint: a snapshot of the model is taken at the end of the
+    epoch or batch, after all other callbacks, and a background thread writes, hashes and logs it.
+    When `fit` ends, raises or is interrupted, what is on its way is saved before the run finishes.
+    What `filepath` names is, at any instant, the old checkpoint or the new one, whole. A
+    checkpoint holds what training needs to go on bit for bit: see `wk_checkpoint.restore`.
+
+    Args:
+        filepath: Where the model goes: `*.keras`, `*.h5` (with `save_weights_only`:
+            `*.weights.h5`), or a directory: a TensorFlow SavedModel, from which training can go
+            on, too (with `save_weights_only`: a TensorFlow checkpoint). `{epoch}`, `{batch}`, both
+            counted from 1, and metrics are filled in. A remote path (`gs://...`) is written
+            through TensorFlow.
+        monitor: The metric that says which model is the best. Defaults to `"val_loss"`.
+        verbose: 1 says what is saved and why; 0 is silent. Defaults to 0.
+        save_best_only: Whether to save only what is better than all before it. Defaults to False.
+        save_weights_only: Whether to save weights and optimizer state without the architecture.
+            Defaults to False.
+        mode: Whether `"min"` or `"max"` of the metric is better; `"auto"` goes by its kind.
+            Defaults to `"auto"`.
+        save_freq: `"epoch"`, or every how many batches. Defaults to `"epoch"`.
+        options: For a directory: `tf.saved_model.SaveOptions`, or, with `save_weights_only`,
+            `tf.train.CheckpointOptions`. Defaults to None.
+        initial_value_threshold: A value of the metric to improve upon. Defaults to None.
+        run: The run to log to. Defaults to the active one.
+        artifact: The artifact's name. Defaults to None: `run_<run id>_model`.
+        background: Whether training goes on while a checkpoint is written. Models that cannot be
+            saved like that are saved while training waits, which is said once. Defaults to True.
+        when_busy: What to do when a checkpoint is due while the last one is still being saved:
+            `"wait"`, or `"skip"` the new one unless it is the best. Defaults to `"wait"`.
+        retention: Which checkpoints are kept, on the disk and on the server. Defaults to None:
+            all.
+        preemption: Whether SIGTERM ends training at the end of the batch, with a checkpoint of
+            it, the run marked as preempted, and exit status 75. Keras then calls batch hooks
+            synchronously. Defaults to False.
+
+    Raises:
+        wandb.Error: If no run is given or active, or if it is finished.
+        ValueError: If an argument is not as above, or the artifact's name is not acceptable.
+        TypeError: If `options` are for another writer.
+        MissingTensorFlowError: If TensorFlow is needed, but not installed.
+
+    Example:
+        ```python
+        import keras
+        import numpy as np
+        import wandb
+        from wk_checkpoint import WandbModelCheckpoint
+
+        x, y = np.random.rand(64, 4), np.random.rand(64, 1)
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+        model.compile(optimizer="adam", loss="mse")
+
+        with wandb.init(mode="offline"):
+            checkpoint = WandbModelCheckpoint("models/{epoch:02d}.keras", monitor="loss")
+            model.fit(x, y, epochs=2, verbose=0, callbacks=[checkpoint])
+        ```
+    """
+
+    def __init__(
+        self,
+        filepath: str | os.PathLike[str],
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: Literal["auto", "min", "max"] = "auto",
+        save_freq: Literal["epoch"] | int = "epoch",
+        options: Any = None,
+        initial_value_threshold: float | None = None,
+        *,
+        run: wandb.Run | None = None,
+        artifact: str | None = None,
+        background: bool = True,
+        when_busy: Literal["wait", "skip"] = "wait",
+        retention: Retention | None = None,
+        preemption: bool = False,
+    ) -> None:
+        filepath = os.fspath(filepath)
+        check_choice("mode", mode, ("auto", "min", "max"))
+        check_choice("when_busy", when_busy, ("wait", "skip"))
+        check_save_freq(save_freq)
+        check_filepath(filepath, save_freq)
+        self._format = format_for(filepath, weights_only=save_weights_only, options=options)
+        place_of(filepath)
+        super().__init__(
+            # Keras accepts files only.
+            _STAND_IN[bool(save_weights_only)],
+            monitor=monitor,
+            verbose=verbose,
+            save_best_only=save_best_only,
+            save_weights_only=save_weights_only,
+            mode=mode,
+            save_freq=save_freq,
+            initial_value_threshold=initial_value_threshold,
+        )
+        self.filepath = filepath
+        self._supports_tf_logs = False  # Keras 2: metrics come as numbers
+        self._run = resolve_run(type(self).__name__, run)
+        self._versions = None
+        if not self._run.disabled:
+            name = artifact_name(self._run, artifact)
+            self._versions = VersionLog(self._run, name, retention)
+        self._files = None if retention is None else LocalFiles(retention)
+        self._background = background
+        self._skips = when_busy == "skip"
+        self._preemption = Preemption(self._run) if preemption else None
+        self._interval = None if save_freq == "epoch" else BatchInterval(save_freq)
+        self._monitor = Monitor(self)
+        self._callbacks: Any = None
+        self._saver: Saver | None = None
+        self._withdraw: Callable[[], None] = lambda: None
+        self._due: tuple[Moment, Judgement] | None = None
+        self._epoch = 0
+        self._first_batch = 0
+        if self._interval is None and not preemption:
+            leave_to_keras(self, WandbModelCheckpoint, "on_train_batch_end")
+        if not preemption:
+            leave_to_keras(self, WandbModelCheckpoint, "on_test_batch_end")
+
+    def set_model(self, model: Any) -> None:
+        """Takes the model, and from then on its turn after all other callbacks."""
+        super().set_model(model)
+        callbacks = None if LEGACY else calling_list()
+        if callbacks is not None:
+            after_all(callbacks, "on_epoch_end", self._take_due)
+            if self._interval is not None or self._preemption is not None:
+                after_all(callbacks, "on_train_batch_end", self._take_due)
+        self._callbacks = callbacks
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Starts afresh, whatever became of an earlier `fit`."""
+        self._due = None
+        if self._preemption is not None:
+            self._preemption.install()
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Notes the epoch."""
+        self._epoch = epoch
+        if self._interval is not None:
+            self._interval.start_epoch()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Has a checkpoint taken if one is due, or if the process has to end."""
+        batch = self._true_batch(batch)
+        preempted = self._preemption is not None and self._preemption.requested
+        due = self._interval is not None and self._interval.is_due_after(batch)
+        if preempted or due:
+            self._decide(self._moment(self._first_batch + batch, logs), forced=preempted)
+
+    def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Ends the process during validation, where it has to: the epoch is trained."""
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Has a checkpoint taken if one is due."""
+        self._first_batch = 0
+        preempted = self._preemption is not None and self._preemption.requested
+        if preempted or self._interval is None:
+            self._decide(self._moment(None, logs), forced=preempted)
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Waits until everything is saved."""
+        if self._preemption is not None:
+            self._preemption.uninstall()
+        error = self._close()
+        if error is not None:
+            raise error
+
+    def get_training_state(self) -> dict[str, Any]:
+        """Returns what `restore` puts back: the best value, and what was saved so far."""
+        return {
+            "best": self.best,
+            "since_last": None if self._interval is None else self._interval.since_last,
+            "files": None if self._files is None else self._files.state(),
+        }
+
+    def set_training_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on where a restored training stood."""
+        self.best = state["best"]
+        if self._interval is not None and state["since_last"] is not None:
+            self._interval.since_last = state["since_last"]
+        if self._files is not None and state["files"] is not None:
+            self._files.restore(state["files"])
+
+    def _true_batch(self, batch: int) -> int:
+        # With several batches an execution Keras counts past the last one of an epoch.
+        steps = (self.params or {}).get("steps")
+        return batch if steps is None else min(batch, steps - 1)
+
+    def _moment(self, batch: int | None, logs: Mapping[str, Any] | None) -> Moment:
+        return Moment(self._epoch, batch, trained_batches(self.model), numbers_in(logs or {}))
+
+    def _decide(self, moment: Moment, *, forced: bool) -> None:
+        """Decides whether to save, with what is known at this callback's turn."""
+        before = self.best
+        judgement = self._monitor.judge(moment.logs)
+        wanted = not self.save_best_only or judgement.is_best or judgement.value is None
+        self._say(judgement.describe(moment, self.monitor, before))
+        if wanted or forced:
+            self._due = (moment, judgement)
+            if self._callbacks is None:
+                self._take_due()
+
+    def _take_due(self) -> None:
+        """Saves what is due, when all other callbacks have had their turn."""
+        if self._due is None:
+            return
+        (moment, judgement), self._due = self._due, None
+        preempted = self._preemption is not None and self._preemption.requested
+        saver = self._saver or self._start_saver()
+        if self._skips and saver.busy and not judgement.is_best and not preempted:
+            self._say(f"{moment.alias} skipped: the last checkpoint is still being saved")
+            return
+        checkpoint = Checkpoint(moment.fill(self.filepath), moment, judgement, self.monitor)
+        callbacks = [self] if self._callbacks is None else self._callbacks.callbacks
+        saver.save(checkpoint, self.model, best=self.best, callbacks=callbacks)
+        if preempted and self._preemption is not None:
+            saver.flush()
+            self._preemption.end_process()
+
+    def _start_saver(self) -> Saver:
+        self._saver = Saver(
+            self._format,
+            self._versions,
+            self._files,
+            in_background=self._background,
+            say=self._say,
+        )
+        self._withdraw = before_finish(self._run, self._close_interrupted)
+        return self._saver
+
+    def _close(self) -> BaseException | None:
+        saver, self._saver = self._saver, None
+        if saver is None:
+            return None
+        self._withdraw()
+        return saver.close()
+
+    def _close_interrupted(self) -> None:
+        """Saves before the run finishes what a `fit` that never came to its end has left."""
+        error = self._close()
+        if error is not None:
+            wandb.termerror(f"WandbModelCheckpoint: {error}")
+
+    def _say(self, text: str) -> None:
+        if self.verbose:
+            print(f"\n{text}")

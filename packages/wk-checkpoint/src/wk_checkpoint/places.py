@@ -1,0 +1,128 @@
+"""Where a checkpoint goes: a path of this machine, or one of TensorFlow's remote file systems."""
+
+import contextlib
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from wk_checkpoint.formats.tensorflow import tensorflow
+from wk_checkpoint.swap import beside, remove, swap_in
+
+__all__ = ["Place", "place_of"]
+
+_REMOTE: Final = re.compile(r"^(?:[a-z][a-z0-9+.-]*://|/(?:gcs|cns|cfs|hdfs|readahead)/)", re.I)
+
+
+class Place(Protocol):
+    """Where a checkpoint goes."""
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+
+    def draft(self) -> contextlib.AbstractContextManager[Path]:
+        """Gives a local path to write to, which is removed in the end."""
+
+    def publish(self, finished: Path) -> None:
+        """Puts what was written into the place."""
+
+    def remove(self) -> None:
+        """Removes what is there."""
+
+
+def place_of(filepath: str) -> Place:
+    """Returns the place that a path, without placeholders, names.
+
+    Raises:
+        MissingTensorFlowError: If it is a remote one, and TensorFlow is not installed.
+    """
+    return RemotePlace(filepath) if _REMOTE.match(filepath) else LocalPlace(Path(filepath))
+
+
+class LocalPlace:
+    """A path of this machine: the checkpoint is replaced in one step.
+
+    Args:
+        path: The path.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self._path.name
+
+    def draft(self) -> contextlib.AbstractContextManager[Path]:
+        """Gives a path beside it to write to."""
+        return beside(self._path)
+
+    def publish(self, finished: Path) -> None:
+        """Puts what was written in its place."""
+        swap_in(finished, self._path)
+
+    def remove(self) -> None:
+        """Removes what is there."""
+        remove(self._path)
+
+
+class RemotePlace:
+    """A path such as `gs://bucket/model.keras`, reached through TensorFlow's file systems.
+
+    The checkpoint is written here and copied there under another name, which is then changed. A
+    file is replaced in one step where the file system can do that; a directory is not: between two
+    of them there is a moment without.
+
+    Args:
+        path: The path.
+
+    Raises:
+        MissingTensorFlowError: If TensorFlow is not installed.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._files: Any = tensorflow(f"The remote path {path!r}").io.gfile
+        self._path = path.rstrip("/")
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self._path.rpartition("/")[2]
+
+    @contextlib.contextmanager
+    def draft(self) -> Iterator[Path]:
+        """Gives a path on this machine to write to."""
+        with tempfile.TemporaryDirectory() as directory:
+            yield Path(directory, self.name)
+
+    def publish(self, finished: Path) -> None:
+        """Copies what was written there, and gives it its name."""
+        parent, _, name = self._path.rpartition("/")
+        copy = f"{parent}/.{name}.unfinished"
+        self._files.makedirs(parent)
+        self._remove(copy)
+        self._copy(finished, copy)
+        if finished.is_dir():
+            self.remove()
+        self._files.rename(copy, self._path, overwrite=True)
+
+    def remove(self) -> None:
+        """Removes what is there."""
+        self._remove(self._path)
+
+    def _copy(self, source: Path, target: str) -> None:
+        if not source.is_dir():
+            self._files.copy(str(source), target, overwrite=True)
+            return
+        self._files.makedirs(target)
+        for entry in source.iterdir():
+            self._copy(entry, f"{target}/{entry.name}")
+
+    def _remove(self, path: str) -> None:
+        if self._files.isdir(path):
+            self._files.rmtree(path)
+        elif self._files.exists(path):
+            self._files.remove(path)

@@ -1,0 +1,170 @@
+"""One checkpoint after the other: from a model to a file in its place and a version in W&B."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import wandb
+
+from wk_checkpoint.checkpoint import Checkpoint
+from wk_checkpoint.contents import Contents
+from wk_checkpoint.errors import CheckpointError
+from wk_checkpoint.formats import Format
+from wk_checkpoint.local_files import LocalFiles
+from wk_checkpoint.places import Place, place_of
+from wk_checkpoint.snapshot import Snapshot, saved_variables
+from wk_checkpoint.training_state import record
+from wk_checkpoint.version_log import VersionLog
+from wk_core.background import Background
+from wk_core.keras import LEGACY, serialized_config, sync_state
+
+__all__ = ["Saver"]
+
+
+class Saver:
+    """Saves checkpoints, one at a time and in order.
+
+    The training thread takes a snapshot; a background thread writes it, puts it in its place and
+    logs it. There is never more than one snapshot: the next one waits for the last to be saved.
+
+    Args:
+        format: The format.
+        versions: Where checkpoints are logged; None where they are not.
+        files: The checkpoints on the disk that retention is about; None where all are kept.
+        in_background: Whether to use a background thread where it can be.
+        say: Called with what is worth telling the user.
+    """
+
+    def __init__(
+        self,
+        format: Format,  # noqa: A002  Keras' and W&B's own word for it
+        versions: VersionLog | None,
+        files: LocalFiles | None,
+        *,
+        in_background: bool,
+        say: Callable[[str], None],
+    ) -> None:
+        self._format = format
+        self._versions = versions
+        self._files = files
+        self._in_background = in_background
+        self._say = say
+        self._background = Background("wk_checkpoint.saver", capacity=1)
+        self._obstacle_was_said = False
+        self._saved: list[Any] | None = None
+        self._saved_of: tuple[int, ...] = ()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a checkpoint is being saved."""
+        return self._background.busy
+
+    def save(
+        self, checkpoint: Checkpoint, model: Any, *, best: float | None, callbacks: list[Any]
+    ) -> None:
+        """Saves a model as it is now; returns as soon as training can go on.
+
+        Args:
+            checkpoint: What it will be called.
+            model: The model.
+            best: The best value of the monitored metric so far.
+            callbacks: The callbacks whose state is saved, too.
+
+        Raises:
+            CheckpointError: If this checkpoint, or the one before it, cannot be saved.
+        """
+        self._background.flush()
+        sync_state(model)
+        snapshot, unsaved = self._snapshot(model)
+        state = record(checkpoint.moment, best=best, unsaved_variables=unsaved, callbacks=callbacks)
+        contents = Contents(model, serialized_config(model), state, snapshot)
+        if snapshot is None:
+            draft = self._write(checkpoint, contents)
+            self._background.submit(lambda: self._finish(checkpoint, draft))
+        else:
+            self._background.submit(
+                lambda: self._finish(checkpoint, self._write(checkpoint, contents))
+            )
+        if not self._in_background:
+            self._background.flush()
+
+    def flush(self) -> None:
+        """Waits until everything is saved.
+
+        Raises:
+            CheckpointError: If a checkpoint cannot be saved.
+        """
+        self._background.flush()
+
+    def close(self) -> BaseException | None:
+        """Waits until everything is saved and ends the thread; returns an error not yet raised."""
+        return self._background.close()
+
+    def _snapshot(self, model: Any) -> tuple[Snapshot | None, list[Any]]:
+        """Returns a snapshot of what Keras' writer saves, and the variables that it leaves out."""
+        obstacle = self._format.obstacle(model)
+        if LEGACY:
+            return None, []
+        saved = self._saved_variables(model)
+        saved_ids = {id(variable) for variable in saved}
+        unsaved = [variable for variable in model.variables if id(variable) not in saved_ids]
+        if not self._in_background:
+            return None, unsaved
+        if obstacle is not None:
+            self._say_obstacle(obstacle)
+            return None, unsaved
+        return Snapshot(saved), unsaved
+
+    def _saved_variables(self, model: Any) -> list[Any]:
+        known = (model.variables, getattr(model.optimizer, "variables", []))
+        size = tuple(map(len, known))
+        if self._saved is None or size != self._saved_of:
+            self._saved, self._saved_of = saved_variables(model), size
+        return self._saved
+
+    def _say_obstacle(self, obstacle: str) -> None:
+        if not self._obstacle_was_said:
+            self._obstacle_was_said = True
+            wandb.termlog(
+                f"WandbModelCheckpoint: training waits while a checkpoint is written: {obstacle}."
+            )
+
+    def _write(self, checkpoint: Checkpoint, contents: Contents) -> "_Draft":
+        with _naming(checkpoint), contextlib.ExitStack() as stack:
+            place = place_of(checkpoint.path)
+            path = stack.enter_context(place.draft())
+            self._format.write(contents, path)
+            return _Draft(place, path, stack.pop_all())
+
+    def _finish(self, checkpoint: Checkpoint, draft: "_Draft") -> None:
+        with _naming(checkpoint), draft.cleanup:
+            staged = None
+            if self._versions is not None:
+                # Before it is published: a directory's draft holds the old one afterwards.
+                staged = self._versions.stage(draft.path, draft.place.name, checkpoint, self._format)
+            draft.place.publish(draft.path)
+            if self._files is not None:
+                self._files.add(checkpoint.path, checkpoint.judgement.score)
+            if self._versions is not None and staged is not None:
+                self._versions.log(staged)
+            self._say(f"{checkpoint.moment.alias}: saved {checkpoint.path}")
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A checkpoint that is written, but not yet where it belongs."""
+
+    place: Place
+    path: Path
+    cleanup: contextlib.ExitStack
+
+
+@contextlib.contextmanager
+def _naming(checkpoint: Checkpoint) -> Iterator[None]:
+    """Has an error name the checkpoint."""
+    try:
+        yield
+    except Exception as error:
+        raise CheckpointError(checkpoint.path, checkpoint.moment.alias, error) from error

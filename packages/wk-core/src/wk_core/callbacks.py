@@ -1,0 +1,46 @@
+"""What callbacks do to one another, and to how Keras calls them."""
+
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+from wk_core.keras import keras
+
+__all__ = ["after_all", "calling_list", "leave_to_keras"]
+
+
+def leave_to_keras(callback: Any, owner: type, hook: str) -> None:
+    """Puts Keras' own empty hook back on a callback, unless a subclass of `owner` overrides it.
+
+    Keras dispatches the batch hooks asynchronously on JAX and PyTorch as long as no callback
+    overrides one: a callback that needs no batch hook in its present setting must not have one.
+    """
+    if getattr(type(callback), hook) is getattr(owner, hook):
+        default = getattr(keras.callbacks.Callback, hook)
+        setattr(callback, hook, types.MethodType(default, callback))
+
+
+def calling_list() -> Any:
+    """Returns the `CallbackList` that is calling a hook, or None.
+
+    Keras tells a callback nothing of its siblings: the only way to them is up the stack.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, keras.callbacks.CallbackList):
+            return caller
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def after_all(callback_list: Any, hook: str, task: Callable[[], None]) -> None:
+    """Has `task` run each time a list of callbacks has called a hook of all of them."""
+    call_all = getattr(callback_list, hook)
+
+    def call_all_then_task(*arguments: Any, **named: Any) -> None:
+        call_all(*arguments, **named)
+        task()
+
+    setattr(callback_list, hook, call_all_then_task)

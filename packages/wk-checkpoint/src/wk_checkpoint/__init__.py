@@ -2,11 +2,15 @@
 
 from wk_checkpoint.errors import CheckpointError, MissingTensorFlowError
 from wk_checkpoint.model_checkpoint import WandbModelCheckpoint
+from wk_checkpoint.restore import restore
 from wk_checkpoint.retention import Retention
+from wk_checkpoint.training_state import TrainingState
 
 __all__ = [
     "CheckpointError",
     "MissingTensorFlowError",
     "Retention",
+    "TrainingState",
     "WandbModelCheckpoint",
+    "restore",
 ]

@@ -1,6 +1,8 @@
 """One checkpoint: when it is taken, how good it is, and what it is called for that."""
 
 import math
+import re
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,7 +11,11 @@ from wk_checkpoint.moment import Moment
 from wk_checkpoint.monitoring import Judgement
 from wk_core.keras import backend, keras
 
-__all__ = ["SAVED_BY", "Checkpoint"]
+__all__ = ["OWN_ALIAS", "SAVED_BY", "Checkpoint"]
+
+OWN_ALIAS: Final = re.compile(r"latest|best|epoch_\d+(_batch_\d+)?|v\d+")
+"""What wk or the server calls a version; whatever else it is called, somebody else did."""
+
 
 SAVED_BY: Final = "wk-checkpoint"
 """The value of `saved_by` in a version's metadata: retention deletes no other ones."""
@@ -53,6 +59,7 @@ class Checkpoint:
             "whole_model": format.whole,
             "backend": backend(),
             "keras_version": keras.__version__,
+            "saved_at": time.time(),
         }
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from wk_checkpoint.formats.tensorflow import tensorflow
 from wk_checkpoint.swap import beside, remove, swap_in
 
-__all__ = ["Place", "place_of"]
+__all__ = ["Place", "is_remote", "place_of"]
 
 _REMOTE: Final = re.compile(r"^(?:[a-z][a-z0-9+.-]*://|/(?:gcs|cns|cfs|hdfs|readahead)/)", re.I)
 
@@ -31,6 +31,18 @@ class Place(Protocol):
     def remove(self) -> None:
         """Removes what is there."""
 
+    def local_copy(self) -> contextlib.AbstractContextManager[Path]:
+        """Gives a path on this machine with what is there.
+
+        Raises:
+            FileNotFoundError: If nothing is there.
+        """
+
+
+def is_remote(filepath: str) -> bool:
+    """Tells whether a path leads to another machine."""
+    return _REMOTE.match(filepath) is not None
+
 
 def place_of(filepath: str) -> Place:
     """Returns the place that a path, without placeholders, names.
@@ -38,7 +50,7 @@ def place_of(filepath: str) -> Place:
     Raises:
         MissingTensorFlowError: If it is a remote one, and TensorFlow is not installed.
     """
-    return RemotePlace(filepath) if _REMOTE.match(filepath) else LocalPlace(Path(filepath))
+    return RemotePlace(filepath) if is_remote(filepath) else LocalPlace(Path(filepath))
 
 
 class LocalPlace:
@@ -67,6 +79,13 @@ class LocalPlace:
     def remove(self) -> None:
         """Removes what is there."""
         remove(self._path)
+
+    @contextlib.contextmanager
+    def local_copy(self) -> Iterator[Path]:
+        """Gives the path itself."""
+        if not self._path.exists():
+            raise FileNotFoundError(f"There is no checkpoint at {str(self._path)!r}.")
+        yield self._path
 
 
 class RemotePlace:
@@ -112,6 +131,24 @@ class RemotePlace:
     def remove(self) -> None:
         """Removes what is there."""
         self._remove(self._path)
+
+    @contextlib.contextmanager
+    def local_copy(self) -> Iterator[Path]:
+        """Fetches what is there."""
+        if not self._files.exists(self._path):
+            raise FileNotFoundError(f"There is no checkpoint at {self._path!r}.")
+        with tempfile.TemporaryDirectory() as directory:
+            target = Path(directory, self.name)
+            self._fetch(self._path, target)
+            yield target
+
+    def _fetch(self, source: str, target: Path) -> None:
+        if not self._files.isdir(source):
+            self._files.copy(source, str(target))
+            return
+        target.mkdir()
+        for name in self._files.listdir(source):
+            self._fetch(f"{source}/{name.rstrip('/')}", target / name.rstrip("/"))
 
     def _copy(self, source: Path, target: str) -> None:
         if not source.is_dir():

@@ -18,7 +18,7 @@ from wk_checkpoint.snapshot import Snapshot, saved_variables
 from wk_checkpoint.training_state import record
 from wk_checkpoint.version_log import VersionLog
 from wk_core.background import Background
-from wk_core.keras import LEGACY, serialized_config, sync_state
+from wk_core.keras import serialized_config, sync_state
 
 __all__ = ["Saver"]
 
@@ -77,8 +77,8 @@ class Saver:
         """
         self._background.flush()
         sync_state(model)
-        snapshot, unsaved = self._snapshot(model)
-        state = record(checkpoint.moment, best=best, unsaved_variables=unsaved, callbacks=callbacks)
+        snapshot = self._snapshot(model)
+        state = record(checkpoint.moment, best=best, model=model, callbacks=callbacks)
         contents = Contents(model, serialized_config(model), state, snapshot)
         if snapshot is None:
             draft = self._write(checkpoint, contents)
@@ -102,20 +102,14 @@ class Saver:
         """Waits until everything is saved and ends the thread; returns an error not yet raised."""
         return self._background.close()
 
-    def _snapshot(self, model: Any) -> tuple[Snapshot | None, list[Any]]:
-        """Returns a snapshot of what Keras' writer saves, and the variables that it leaves out."""
-        obstacle = self._format.obstacle(model)
-        if LEGACY:
-            return None, []
-        saved = self._saved_variables(model)
-        saved_ids = {id(variable) for variable in saved}
-        unsaved = [variable for variable in model.variables if id(variable) not in saved_ids]
+    def _snapshot(self, model: Any) -> Snapshot | None:
         if not self._in_background:
-            return None, unsaved
+            return None
+        obstacle = self._format.obstacle(model)
         if obstacle is not None:
             self._say_obstacle(obstacle)
-            return None, unsaved
-        return Snapshot(saved), unsaved
+            return None
+        return Snapshot(self._saved_variables(model))
 
     def _saved_variables(self, model: Any) -> list[Any]:
         known = (model.variables, getattr(model.optimizer, "variables", []))

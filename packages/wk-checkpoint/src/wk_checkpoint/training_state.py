@@ -1,32 +1,72 @@
 """Where a training stands, besides the model's weights and its optimizer's state."""
 
+import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from wk_checkpoint import random_state
+from wk_checkpoint.fit import fit_from
 from wk_checkpoint.moment import Moment
-from wk_core.callback_state import states_of
-from wk_core.keras import keras
+from wk_core import callback_state
+from wk_core.keras import metric_variables, seed_variables, values_of
 
-__all__ = ["put_back_variables", "record"]
+__all__ = ["TrainingState", "put_back", "record"]
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Where a restored training stands.
+
+    Attributes:
+        initial_epoch: The 0-based number of the epoch to go on with, for `model.fit`.
+        batch: How many batches of that epoch have been trained; 0 where it has not begun.
+        global_step: How many batches the model has been trained on; None where nobody counts.
+        best: The best value of the monitored metric so far; None if there is none.
+        metrics: What Keras reported when the checkpoint was taken.
+    """
+
+    initial_epoch: int
+    batch: int
+    global_step: int | None
+    best: float | None
+    metrics: Mapping[str, float]
+    _metric_values: tuple[np.ndarray, ...] = field(default=(), repr=False)
+
+    def fit(self, model: Any, data: Any, *, epochs: int, **arguments: Any) -> Any:
+        """Goes on with `model.fit` where the training stands, in the middle of an epoch too.
+
+        To the callbacks it is one training. The first epoch leaves out the batches that were
+        trained already, and the metrics of its end are those of all its batches. Where an epoch is
+        complete, this is `model.fit(data, initial_epoch=state.initial_epoch, ...)`.
+
+        Args:
+            model: The restored model.
+            data: A `keras.utils.PyDataset` or a `tf.data.Dataset`: of one epoch, or, with
+                `steps_per_epoch`, a `tf.data.Dataset` of the whole training, from its beginning.
+            epochs: The number of the epoch to end with, as in `model.fit`.
+            **arguments: Further arguments of `model.fit`.
+
+        Returns:
+            The `History` of the training.
+
+        Raises:
+            TypeError: If the training stands within an epoch, and `data` cannot be positioned.
+        """
+        return fit_from(self, self._metric_values, model, data, epochs=epochs, **arguments)
 
 
 def record(
-    moment: Moment,
-    *,
-    best: float | None,
-    unsaved_variables: Iterable[Any],
-    callbacks: Iterable[Any],
+    moment: Moment, *, best: float | None, model: Any, callbacks: Iterable[Any]
 ) -> dict[str, Any]:
     """Returns what a checkpoint has to hold besides what Keras' writers save.
 
     Args:
         moment: When the checkpoint is taken.
         best: The best value of the monitored metric so far.
-        unsaved_variables: The model's variables that Keras does not save: seeds and metrics.
+        model: The model; its variables hold the training state.
         callbacks: The callbacks of the `fit`.
     """
     return {
@@ -35,10 +75,47 @@ def record(
         "global_step": moment.global_step,
         "best": best,
         "metrics": dict(moment.logs),
-        "variables": [
-            {"path": variable.path, "value": np.array(keras.ops.convert_to_numpy(variable))}
-            for variable in unsaved_variables
-        ],
-        "callbacks": states_of(callbacks),
+        "seeds": values_of(seed_variables(model)),
+        "metric_values": [] if moment.batch is None else values_of(metric_variables(model)),
+        "callbacks": callback_state.states_of(callbacks),
         "random": random_state.taken(),
     }
+
+
+def put_back(
+    state: Mapping[str, Any], model: Any, callbacks: Iterable[Any], *, source: str
+) -> TrainingState:
+    """Puts random numbers and callbacks where they stood; returns where the training stands.
+
+    Args:
+        state: What `record` returned.
+        model: The model, with its weights and its optimizer's state restored.
+        callbacks: The callbacks of the `fit` to come.
+        source: Where the state comes from, for errors.
+
+    Raises:
+        ValueError: If the model has other random variables than the one that was saved.
+    """
+    seeds = seed_variables(model)
+    if len(seeds) != len(state["seeds"]):
+        raise ValueError(
+            f"{source} was saved from a model with {len(state['seeds'])} seed generators, but "
+            f"{model.name!r} has {len(seeds)}: it would not draw the same random numbers."
+        )
+    for variable, value in zip(seeds, state["seeds"], strict=True):
+        variable.assign(value)
+    random_state.put_back(state["random"])
+    missing = callback_state.put_back(callbacks, state["callbacks"])
+    if missing:
+        warnings.warn(
+            f"{source} holds no state of {', '.join(missing)}: they start afresh.", stacklevel=3
+        )
+    return TrainingState(
+        initial_epoch=state["initial_epoch"],
+        batch=state["batch"],
+        global_step=state["global_step"],
+        best=state["best"],
+        metrics=state["metrics"],
+        _metric_values=tuple(state["metric_values"]),
+    )
+

@@ -1,12 +1,11 @@
 """Versions on their way to the server, and those on it that are given up."""
 
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
 import wandb
 
-from wk_checkpoint.checkpoint import SAVED_BY
+from wk_checkpoint.checkpoint import OWN_ALIAS, SAVED_BY
 from wk_checkpoint.retention import Retention, Saved, expired
 from wk_checkpoint.staging import Staged
 from wk_core.background import Background
@@ -14,8 +13,6 @@ from wk_core.run import after_finish
 
 __all__ = ["Uploads"]
 
-# What wk or the server calls a version; whatever else it is called, somebody else did.
-_OWN_ALIAS: Final = re.compile(r"latest|best|epoch_\d+(_batch_\d+)?|v\d+")
 _CAPACITY: Final = 10_000  # of versions that the server does not have yet, a name and a path each
 
 
@@ -78,5 +75,5 @@ def _as_saved(version: Any) -> Saved:
         key=version.version,
         order=int(version.version.removeprefix("v")),
         score=version.metadata.get("score"),
-        protected=any(not _OWN_ALIAS.fullmatch(alias) for alias in version.aliases),
+        protected=any(not OWN_ALIAS.fullmatch(alias) for alias in version.aliases),
     )

@@ -9,27 +9,43 @@ import json
 import os
 from typing import Any, Final
 
+import numpy as np
+
 LEGACY: Final = os.environ.get("TF_USE_LEGACY_KERAS", "").strip().lower() in ("1", "true")
 """Whether this process uses Keras 2."""
 
 if LEGACY:
     import tf_keras as keras
+    from tf_keras.utils import Sequence as PyDataset
 else:
     import keras
+    from keras.utils import PyDataset
 
 __all__ = [
     "LEGACY",
+    "PyDataset",
+    "all_layers",
     "backend",
     "batches_trained",
+    "build_metrics",
+    "build_optimizer",
     "compiled_metrics",
+    "export_saved_model",
+    "global_seed_generator",
     "keras",
     "learning_rate_setting",
+    "metric_variables",
+    "prepare_saving",
     "samples_seen",
+    "seed_variables",
     "serialized_config",
+    "set_variables",
     "state_is_in_variables",
     "steps_per_execution",
     "sync_state",
+    "trained_batches",
     "unwrap_optimizer",
+    "values_of",
 ]
 
 
@@ -188,3 +204,53 @@ def export_saved_model(model: Any, path: Any, options: Any) -> None:
     archive = keras.export.ExportArchive()
     archive.track_and_add_endpoint("serve", model, get_input_signature(model))
     archive.write_out(str(path), options=options, verbose=False)
+
+
+def build_optimizer(model: Any) -> None:
+    """Has a compiled model's optimizer make its variables, where it has not yet."""
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and not getattr(optimizer, "built", False):
+        optimizer.build(model.trainable_variables)
+
+
+def set_variables(optimizer: Any, values: Any) -> None:
+    """Sets all of an optimizer's variables, in their order."""
+    if LEGACY:
+        optimizer.set_weights([value.numpy() for value in values])
+        return
+    for variable, value in zip(optimizer.variables, values, strict=True):
+        variable.assign(value)
+
+
+def seed_variables(model: Any) -> list[Any]:
+    """Returns the variables behind a model's random numbers, which Keras does not save."""
+    if LEGACY:
+        return []
+    others = {id(variable) for variable in [*model.weights, *model.metrics_variables]}
+    return [variable for variable in model.variables if id(variable) not in others]
+
+
+def values_of(variables: Any) -> list[Any]:
+    """Returns copies of variables' values as NumPy arrays."""
+    if LEGACY:
+        return [variable.numpy() for variable in variables]
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def metric_variables(model: Any) -> list[Any]:
+    """Returns the variables in which a model's metrics keep what they have seen of an epoch."""
+    if LEGACY:
+        return [variable for metric in model.metrics for variable in metric.variables]
+    variables: list[Any] = model.metrics_variables
+    return variables
+
+
+def build_metrics(model: Any, batch: Any) -> None:
+    """Has a compiled model's metrics make their variables, which else the first step does.
+
+    Args:
+        model: The model.
+        batch: A batch of the data: `(x, y)` or `(x, y, sample_weight)`.
+    """
+    if not LEGACY:
+        model._symbolic_build(data_batch=batch)

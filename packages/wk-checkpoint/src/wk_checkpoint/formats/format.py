@@ -26,9 +26,12 @@ class Format(Protocol):
     def write(self, contents: Contents, path: Path) -> None:
         """Writes a checkpoint to a path at which there is nothing."""
 
-    def read(self, model: Any, path: Path) -> Mapping[str, Any] | None:
-        """Puts a checkpoint's weights and optimizer state into a model that is compiled.
+    def training_state(self, path: Path) -> Mapping[str, Any] | None:
+        """Returns the training state in a checkpoint; None for one that wk did not write."""
 
-        Returns:
-            The training state that was written with it; None for a file that wk did not write.
+    def load(self, model: Any, path: Path) -> None:
+        """Puts a checkpoint's weights and optimizer state into a model.
+
+        Raises:
+            ValueError: If the model is not built, or not the one that was saved.
         """

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from wk_checkpoint.contents import Contents
 from wk_checkpoint.formats.weights import read_state, write_state
-from wk_core.keras import LEGACY, keras
+from wk_core.keras import build_optimizer, keras, set_variables
 
 __all__ = ["HDF5File"]
 
@@ -28,18 +28,14 @@ class HDF5File:
         contents.model.save(path)
         write_state(path, contents.encoded_state())
 
-    def read(self, model: Any, path: Path) -> Mapping[str, Any] | None:
+    def training_state(self, path: Path) -> Mapping[str, Any] | None:
+        """Returns the training state in the file, or None."""
+        return read_state(path)
+
+    def load(self, model: Any, path: Path) -> None:
         """Loads weights and optimizer state from the model that the file describes."""
         saved = keras.models.load_model(path)
         model.set_weights(saved.get_weights())
-        optimizer = getattr(model, "optimizer", None)
-        if optimizer is not None and saved.optimizer is not None:
-            optimizer.build(model.trainable_variables)
-            if LEGACY:
-                optimizer.set_weights([variable.numpy() for variable in saved.optimizer.variables])
-            else:
-                for variable, value in zip(
-                    optimizer.variables, saved.optimizer.variables, strict=True
-                ):
-                    variable.assign(value)
-        return read_state(path)
+        if saved.optimizer is not None:
+            build_optimizer(model)
+            set_variables(model.optimizer, saved.optimizer.variables)

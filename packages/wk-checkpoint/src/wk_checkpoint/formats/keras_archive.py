@@ -45,7 +45,14 @@ class KerasArchive:
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr(zipfile.ZipInfo(STATE_NAME), contents.encoded_state())
 
-    def read(self, model: Any, path: Path) -> Mapping[str, Any] | None:
+    def training_state(self, path: Path) -> Mapping[str, Any] | None:
+        """Returns the training state in the archive, or None."""
+        with zipfile.ZipFile(path) as archive:
+            if STATE_NAME not in archive.namelist():
+                return None
+            return decode(archive.read(STATE_NAME))
+
+    def load(self, model: Any, path: Path) -> None:
         """Loads weights and optimizer state; builds the model first where it is not built."""
         with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as directory:
             if not model.built:
@@ -53,9 +60,6 @@ class KerasArchive:
                 if build:
                     model.build_from_config(build)
             load_weights(model, Path(archive.extract(_WEIGHTS, directory)))
-            if STATE_NAME not in archive.namelist():
-                return None
-            return decode(archive.read(STATE_NAME))
 
 
 def _write_archive(contents: Contents, path: Path) -> None:

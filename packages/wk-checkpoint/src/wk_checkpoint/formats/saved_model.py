@@ -54,14 +54,11 @@ class SavedModel:
         archive.parent.mkdir()
         KerasArchive().write(contents, archive)
 
-    def read(self, model: Any, path: Path) -> Mapping[str, Any] | None:
-        """Loads weights and optimizer state from the archive."""
+    def training_state(self, path: Path) -> Mapping[str, Any] | None:
+        """Returns the training state in the archive, or None."""
         archive = path / _ARCHIVE
-        if not archive.is_file():
-            raise ValueError(
-                f"{path} holds a SavedModel without the Keras model that wk puts beside it "
-                f"({_ARCHIVE}): it can be served, but training cannot go on from it."
-            )
-        return KerasArchive().read(model, archive)
+        return KerasArchive().training_state(archive) if archive.is_file() else None
 
-
+    def load(self, model: Any, path: Path) -> None:
+        """Loads weights and optimizer state from the archive."""
+        KerasArchive().load(model, path / _ARCHIVE)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 from wk_checkpoint.contents import Contents
 from wk_checkpoint.formats.tensorflow import checked_options, tensorflow
 from wk_checkpoint.state_file import STATE_NAME, decode
-from wk_core.keras import backend, keras
+from wk_core.keras import backend, build_optimizer, keras
 
 __all__ = ["TensorFlowCheckpoint"]
 
@@ -52,22 +52,20 @@ class TensorFlowCheckpoint:
         (path / "checkpoint").write_text(f'model_checkpoint_path: "{_PREFIX}"\n')
         (path / STATE_NAME).write_bytes(contents.encoded_state())
 
-    def read(self, model: Any, path: Path) -> Mapping[str, Any] | None:
-        """Restores a model that is built."""
-        tf = tensorflow("A TensorFlow checkpoint")
-        optimizer = getattr(model, "optimizer", None)
-        if optimizer is not None:
-            optimizer.build(model.trainable_variables)
-        objects = _objects(model, tf)
-        checkpoint = tf.train.Checkpoint(**objects)
-        status = checkpoint.read(tf.train.latest_checkpoint(str(path)))
-        status.assert_existing_objects_matched()
-        for variable, holder in zip(
-            _variables(model), objects.get("variables", ()), strict=backend() != "tensorflow"
-        ):
-            variable.assign(holder.numpy())
+    def training_state(self, path: Path) -> Mapping[str, Any] | None:
+        """Returns the training state in the directory, or None."""
         state = path / STATE_NAME
         return decode(state.read_bytes()) if state.is_file() else None
+
+    def load(self, model: Any, path: Path) -> None:
+        """Restores weights and optimizer state of a built model."""
+        tf = tensorflow("A TensorFlow checkpoint")
+        build_optimizer(model)
+        objects = _objects(model, tf)
+        status = tf.train.Checkpoint(**objects).read(tf.train.latest_checkpoint(str(path)))
+        status.assert_existing_objects_matched()
+        for variable, holder in zip(_variables(model), objects.get("variables", ()), strict=False):
+            variable.assign(holder.numpy())
 
 
 def _objects(model: Any, tf: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from wk_checkpoint.contents import Contents
 from wk_checkpoint.snapshot import obstacle
 from wk_checkpoint.state_file import STATE_NAME, decode
+from wk_core.keras import build_optimizer
 
 __all__ = ["WeightsFile", "load_weights", "read_state", "write_state"]
 
@@ -33,10 +34,13 @@ class WeightsFile:
             contents.model.save_weights(path)
         write_state(path, contents.encoded_state())
 
-    def read(self, model: Any, path: Path) -> Mapping[str, Any] | None:
-        """Loads the weights into a built model."""
-        load_weights(model, path)
+    def training_state(self, path: Path) -> Mapping[str, Any] | None:
+        """Returns the training state in the file, or None."""
         return read_state(path)
+
+    def load(self, model: Any, path: Path) -> None:
+        """Loads weights and optimizer state into a built model."""
+        load_weights(model, path)
 
 
 def write_state(path: Path, state: bytes) -> None:
@@ -63,9 +67,7 @@ def load_weights(model: Any, path: Path) -> None:
             f"Model {model.name!r} has no weights yet to restore into: build it first, by giving it "
             "a `keras.Input`, or by calling `model.build(input_shape)` or the model on a batch."
         )
-    optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None and not optimizer.built:
-        optimizer.build(model.trainable_variables)
+    build_optimizer(model)
     with warnings.catch_warnings():
         # Keras only warns when it leaves an optimizer's state out: training would not go on.
         warnings.filterwarnings("error", message="Skipping variable loading for optimizer")

@@ -1,0 +1,183 @@
+"""Going on with a training, in the middle of an epoch too."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from wk_core.keras import PyDataset, build_metrics, keras, metric_variables
+
+__all__ = ["fit_from"]
+
+
+class Position(Protocol):
+    """Where a training stands."""
+
+    @property
+    def initial_epoch(self) -> int:
+        """The number of the epoch to go on with."""
+
+    @property
+    def batch(self) -> int:
+        """How many of its batches have been trained."""
+
+    @property
+    def global_step(self) -> int | None:
+        """How many batches have been trained in all."""
+
+
+def fit_from(
+    position: Position,
+    metric_values: Sequence[np.ndarray],
+    model: Any,
+    data: Any,
+    *,
+    epochs: int,
+    steps_per_epoch: int | None = None,
+    callbacks: Sequence[Any] = (),
+    verbose: Any = "auto",
+    **arguments: Any,
+) -> Any:
+    """Calls `model.fit` for the rest of an epoch, and once more for those after it.
+
+    Args:
+        position: Where the training stands.
+        metric_values: What the model's metrics have seen of the epoch.
+        model: The restored model.
+        data: The data of an epoch; with `steps_per_epoch`, of the whole training.
+        epochs: The number of the epoch to end with.
+        steps_per_epoch: As in `model.fit`.
+        callbacks: As in `model.fit`.
+        verbose: As in `model.fit`.
+        **arguments: Further arguments of `model.fit`.
+    """
+    epoch, batch = position.initial_epoch, position.batch
+    if steps_per_epoch is not None:
+        # A stream: everything that has been trained lies behind.
+        data = _rest(data, position.global_step or 0)
+    if batch == 0:
+        return model.fit(
+            data,
+            initial_epoch=epoch,
+            epochs=epochs,
+            steps_per_epoch=steps_per_epoch,
+            callbacks=list(callbacks),
+            verbose=verbose,
+            **arguments,
+        )
+    rest = data if steps_per_epoch is not None else _rest(data, batch)
+    rest_steps = None if steps_per_epoch is None else steps_per_epoch - batch
+    build_metrics(model, _first_batch(rest))
+    metrics = _MetricValues(metric_values)
+    training = _OneTraining(
+        [metrics, *callbacks],
+        add_history=True,
+        add_progbar=verbose != 0,
+        model=model,
+        verbose=verbose,
+        epochs=epochs,
+        steps=steps_per_epoch or _length(data),
+    )
+    several = {"callbacks": training, "verbose": verbose, **arguments}
+    history = model.fit(
+        rest, initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=rest_steps, **several
+    )
+    if model.stop_training or epoch + 1 >= epochs:
+        training.end()
+        return history
+    if steps_per_epoch is not None:
+        data = _rest(data, steps_per_epoch - batch)
+    training.is_last = True
+    return model.fit(
+        data, initial_epoch=epoch + 1, epochs=epochs, steps_per_epoch=steps_per_epoch, **several
+    )
+
+
+class _MetricValues(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Gives metrics back what they had seen of an epoch, once Keras has reset them."""
+
+    def __init__(self, values: Sequence[np.ndarray]) -> None:
+        super().__init__()
+        self._values = list(values)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        values, self._values = self._values, []
+        if values:
+            for variable, value in zip(metric_variables(self.model), values, strict=True):
+                variable.assign(value)
+
+
+class _OneTraining(keras.callbacks.CallbackList):  # type: ignore[misc]
+    """Lets two calls of `fit` be one training for the callbacks: it begins and ends once."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.is_last = False
+        self._has_begun = False
+        self._last_logs: Any = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            super().on_train_begin(logs)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self._last_logs = logs
+        if self.is_last:
+            self.end()
+
+    def end(self) -> None:
+        """Ends the training."""
+        super().on_train_end(self._last_logs)
+
+
+class _Rest(PyDataset):  # type: ignore[misc]
+    """A `PyDataset` without its first batches."""
+
+    def __init__(self, whole: Any, start: int) -> None:
+        super().__init__(
+            workers=whole.workers,
+            use_multiprocessing=whole.use_multiprocessing,
+            max_queue_size=whole.max_queue_size,
+        )
+        self._whole = whole
+        self._start = start
+        self._ends = 0
+
+    def __len__(self) -> int:
+        return len(self._whole) - self._start
+
+    def __getitem__(self, index: int) -> Any:
+        return self._whole[self._start + index]
+
+    def on_epoch_begin(self) -> None:
+        self._whole.on_epoch_begin()
+
+    def on_epoch_end(self) -> None:
+        # Keras also calls this when a `fit` begins: the end of this epoch is announced by the
+        # `fit` that comes next.
+        self._ends += 1
+        if self._ends == 1:
+            self._whole.on_epoch_end()
+
+
+def _rest(data: Any, start: int) -> Any:
+    if isinstance(data, PyDataset):
+        return _Rest(data, start)
+    if callable(getattr(data, "skip", None)):  # a `tf.data.Dataset`
+        return data.skip(start)
+    raise TypeError(
+        "A training that stands within an epoch can go on with a `keras.utils.PyDataset` or a "
+        f"`tf.data.Dataset`, whose first batches can be left out. Received: {type(data)}"
+    )
+
+
+def _first_batch(data: Any) -> Any:
+    return data[0] if isinstance(data, PyDataset) else next(iter(data))
+
+
+def _length(data: Any) -> int | None:
+    try:
+        return len(data)
+    except TypeError:  # a `tf.data.Dataset` of unknown length
+        return None

@@ -1,0 +1,100 @@
+"""Where a checkpoint comes from: a path, this run's artifact, or any other one."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import wandb
+
+from wk_checkpoint.checkpoint import OWN_ALIAS
+from wk_checkpoint.places import is_remote, place_of
+from wk_checkpoint.staging import Staged, staged
+from wk_checkpoint.version_log import ARTIFACT_TYPE, artifact_name
+from wk_core.run import resolve_run
+
+__all__ = ["checkpoint_from"]
+
+
+@contextlib.contextmanager
+def checkpoint_from(source: str | os.PathLike[str] | None, run: wandb.Run | None) -> Iterator[Path]:
+    """Gives the local path of a checkpoint, for as long as the block lasts.
+
+    Args:
+        source: A path; an alias of the run's own artifact (None: `"latest"`); or the name of an
+            artifact with its alias, `"[[entity/]project/]name:alias"`.
+        run: The run. Defaults to the active one; a path needs none.
+
+    Raises:
+        FileNotFoundError: If there is no such checkpoint.
+        wandb.Error: If a run is needed, and none is given or active.
+    """
+    with contextlib.ExitStack() as stack:
+        if source is not None and (isinstance(source, os.PathLike) or _is_path(source)):
+            yield stack.enter_context(place_of(os.fspath(source)).local_copy())
+            return
+        run = resolve_run("restore", run)
+        if source is not None and ":" in source:
+            version = _version(run, source)
+        else:
+            alias = source or "latest"
+            version = _newest(_staged(run, alias), _uploaded(run, alias))
+            if version is None:
+                raise FileNotFoundError(_missing(run, alias))
+        if isinstance(version, Staged):
+            yield version.path
+        else:
+            yield _download(version, stack.enter_context(tempfile.TemporaryDirectory()))
+
+
+def _is_path(source: str) -> bool:
+    if is_remote(source):
+        return True
+    return ":" not in source and not OWN_ALIAS.fullmatch(source) and Path(source).exists()
+
+
+def _staged(run: wandb.Run, alias: str) -> Staged | None:
+    """Returns what this machine keeps: all of an offline run, and what was never uploaded."""
+    named = [one for one in staged(run, artifact_name(run)) if alias in one.aliases]
+    return max(named, key=lambda one: one.order, default=None)
+
+
+def _uploaded(run: wandb.Run, alias: str) -> wandb.Artifact | None:
+    if run.offline:
+        return None
+    try:
+        return _version(run, f"{run.entity}/{run.project}/{artifact_name(run)}:{alias}")
+    except wandb.errors.CommError:  # there is none
+        return None
+
+
+def _version(run: wandb.Run, name: str) -> wandb.Artifact:
+    if run.offline:
+        raise wandb.Error(
+            f"restore: artifact {name!r} is on a server, and run {run.id!r} is offline. Offline "
+            "there are paths and the run's own checkpoints, by their aliases."
+        )
+    api = wandb.Api(overrides={"base_url": run.settings.base_url, "entity": run.entity})
+    return api.artifact(name, type=ARTIFACT_TYPE)
+
+
+def _newest(kept: Staged | None, uploaded: wandb.Artifact | None) -> Staged | wandb.Artifact | None:
+    if kept is None or uploaded is None:
+        return kept or uploaded
+    is_newer = kept.metadata["saved_at"] >= uploaded.metadata.get("saved_at", 0.0)
+    return kept if is_newer else uploaded
+
+
+def _missing(run: wandb.Run, alias: str) -> str:
+    name = artifact_name(run)
+    aliases = sorted({alias for one in staged(run, name) for alias in one.aliases})
+    there_are = f"This machine keeps {', '.join(aliases)}." if aliases else "There is none at all."
+    return f"restore: run {run.id!r} has no checkpoint {alias!r} (artifact {name!r}). {there_are}"
+
+
+def _download(version: wandb.Artifact, directory: str) -> Path:
+    root = Path(version.download(root=directory, skip_cache=True))
+    entries = list(root.iterdir())
+    is_file = len(entries) == 1 and entries[0].is_file()
+    return entries[0] if is_file else root

@@ -40,13 +40,17 @@ class Snapshot:
     """
 
     def __init__(self, variables: list[Any]) -> None:
-        self._values = [(variable, _frozen_value(variable)) for variable in variables]
+        self._values = {id(one): (one, _frozen_value(one)) for one in variables}
+
+    def value_of(self, variable: Any) -> Any:
+        """Returns the value that a variable had."""
+        return self._values[id(variable)][1]
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
         """Lets this thread see the variables as they were, until the block ends."""
         prepare_saving()
-        with keras.StatelessScope(state_mapping=self._values):
+        with keras.StatelessScope(state_mapping=self._values.values()):
             yield
 
 

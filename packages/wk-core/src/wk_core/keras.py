@@ -34,12 +34,12 @@ __all__ = [
     "global_seed_generator",
     "keras",
     "learning_rate_setting",
+    "load_optimizer_from_hdf5",
     "metric_variables",
     "prepare_saving",
     "samples_seen",
     "seed_variables",
     "serialized_config",
-    "set_variables",
     "state_is_in_variables",
     "steps_per_execution",
     "sync_state",
@@ -213,10 +213,20 @@ def build_optimizer(model: Any) -> None:
         optimizer.build(model.trainable_variables)
 
 
-def set_variables(optimizer: Any, values: Any) -> None:
-    """Sets all of an optimizer's variables, in their order."""
+def load_optimizer_from_hdf5(optimizer: Any, file: Any) -> None:
+    """Sets an optimizer's variables from the open `.h5` file of a whole model.
+
+    `load_model` cannot be used instead: it does not find losses and metrics that were named by
+    their short names, as `"mse"` (Keras 3.15).
+    """
     if LEGACY:
-        optimizer.set_weights([value.numpy() for value in values])
+        from tf_keras.src.saving.legacy import hdf5_format
+    else:
+        from keras.src.legacy.saving import legacy_h5_format as hdf5_format
+    stored = hdf5_format.load_optimizer_weights_from_hdf5_group(file)
+    values = [np.asarray(value) for value in stored]
+    if LEGACY:
+        optimizer.set_weights(values)
         return
     for variable, value in zip(optimizer.variables, values, strict=True):
         variable.assign(value)

@@ -1,31 +1,36 @@
 """A whole model in the HDF5 file of earlier versions of Keras."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import h5py
+
 from wk_checkpoint.contents import Contents
 from wk_checkpoint.formats.weights import read_state, write_state
-from wk_core.keras import build_optimizer, keras, set_variables
+from wk_checkpoint.snapshot import obstacle
+from wk_checkpoint.twin import Twins
+from wk_core.keras import build_optimizer, load_optimizer_from_hdf5
 
 __all__ = ["HDF5File"]
 
 
-@dataclass(frozen=True)
 class HDF5File:
     """A `.h5` file: architecture, compilation, weights, optimizer state."""
 
     name: ClassVar[str] = "h5"
     whole: ClassVar[bool] = True
 
-    def obstacle(self, model: Any) -> str | None:  # noqa: ARG002
-        """Returns that no model can be saved from a snapshot."""
-        return "Keras reads a model's configuration and weights at once for an HDF5 file"
+    def __init__(self) -> None:
+        self._twins = Twins(with_optimizer=True)
+
+    def obstacle(self, model: Any) -> str | None:
+        """Returns why a model cannot be saved from a snapshot, or None if it can."""
+        return obstacle(model, with_assets=True) or self._twins.obstacle(model)
 
     def write(self, contents: Contents, path: Path) -> None:
         """Writes the file with Keras' writer, and the training state beside it."""
-        contents.model.save(path)
+        self._twins.holding(contents).save(path)
         write_state(path, contents.encoded_state())
 
     def training_state(self, path: Path) -> Mapping[str, Any] | None:
@@ -33,9 +38,9 @@ class HDF5File:
         return read_state(path)
 
     def load(self, model: Any, path: Path) -> None:
-        """Loads weights and optimizer state from the model that the file describes."""
-        saved = keras.models.load_model(path)
-        model.set_weights(saved.get_weights())
-        if saved.optimizer is not None:
+        """Loads weights and optimizer state into a built model."""
+        model.load_weights(path)
+        if getattr(model, "optimizer", None) is not None:
             build_optimizer(model)
-            set_variables(model.optimizer, saved.optimizer.variables)
+            with h5py.File(path, "r") as file:
+                load_optimizer_from_hdf5(model.optimizer, file)

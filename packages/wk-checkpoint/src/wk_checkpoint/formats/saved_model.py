@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 from wk_checkpoint.contents import Contents
 from wk_checkpoint.formats.keras_archive import KerasArchive
 from wk_checkpoint.formats.tensorflow import checked_options
+from wk_checkpoint.twin import Twins
 from wk_core.keras import LEGACY, backend, export_saved_model
 
 __all__ = ["SavedModel"]
@@ -34,22 +35,23 @@ class SavedModel:
 
     def __init__(self, options: Any) -> None:
         self._options = checked_options(options, "tf.saved_model.SaveOptions", "A SavedModel")
+        self._twins = Twins(with_optimizer=False)
         if backend() not in ("tensorflow", "jax"):
             raise ValueError(
                 f"Keras cannot write a SavedModel with the {backend()!r} backend: use a `filepath` "
                 "that ends in '.keras', '.h5' or '.weights.h5'."
             )
 
-    def obstacle(self, model: Any) -> str | None:  # noqa: ARG002
-        """Returns that no model can be saved from a snapshot."""
-        return "TensorFlow reads the variables of a SavedModel itself"
+    def obstacle(self, model: Any) -> str | None:
+        """Returns why a model cannot be saved from a snapshot, or None if it can."""
+        return KerasArchive().obstacle(model) or self._twins.obstacle(model)
 
     def write(self, contents: Contents, path: Path) -> None:
         """Writes the directory with TensorFlow's writer, and the archive into it."""
         if LEGACY:
             contents.model.save(path, save_format="tf", options=self._options)
         else:
-            export_saved_model(contents.model, path, self._options)
+            export_saved_model(self._twins.holding(contents), path, self._options)
         archive = path / _ARCHIVE
         archive.parent.mkdir()
         KerasArchive().write(contents, archive)

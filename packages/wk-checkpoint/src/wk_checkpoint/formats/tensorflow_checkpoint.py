@@ -6,7 +6,9 @@ from typing import Any, ClassVar, Final
 
 from wk_checkpoint.contents import Contents
 from wk_checkpoint.formats.tensorflow import checked_options, tensorflow
+from wk_checkpoint.snapshot import obstacle
 from wk_checkpoint.state_file import STATE_NAME, decode
+from wk_checkpoint.twin import Twins
 from wk_core.keras import backend, build_optimizer, keras
 
 __all__ = ["TensorFlowCheckpoint"]
@@ -37,16 +39,17 @@ class TensorFlowCheckpoint:
         self._options = checked_options(
             options, "tf.train.CheckpointOptions", "A TensorFlow checkpoint"
         )
+        self._twins = Twins(with_optimizer=True)
 
-    def obstacle(self, model: Any) -> str | None:  # noqa: ARG002
-        """Returns that no model can be saved from a snapshot."""
-        return "TensorFlow reads the variables of a checkpoint itself"
+    def obstacle(self, model: Any) -> str | None:
+        """Returns why a model cannot be saved from a snapshot, or None if it can."""
+        return obstacle(model, with_assets=False) or self._twins.obstacle(model)
 
     def write(self, contents: Contents, path: Path) -> None:
         """Writes the directory with TensorFlow's writer, and the training state into it."""
         tf = tensorflow("A TensorFlow checkpoint")
         path.mkdir()
-        checkpoint = tf.train.Checkpoint(**_objects(contents.model, tf))
+        checkpoint = tf.train.Checkpoint(**_objects(self._twins.holding(contents), tf))
         checkpoint.write(str(path / _PREFIX), options=self._options)
         # TensorFlow's own pointer to a directory's latest checkpoint; it has no writer for one.
         (path / "checkpoint").write_text(f'model_checkpoint_path: "{_PREFIX}"\n')

@@ -1,5 +1,7 @@
 """A process that trains and saves all the time, until it is killed."""
 
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,11 +40,11 @@ def counting_model(start: int = 0) -> Any:
     return model
 
 
-def fit(model: Any, steps: int, callback: Any) -> None:
+def fit(model: Any, steps: int, callbacks: Sequence[Any]) -> None:
     """Trains a counting model."""
     one = np.ones((1, SIZE), "float32")
     batches = ((one, np.full((1, 1), 1e30, "float32")) for _ in range(steps))
-    model.fit(batches, steps_per_epoch=steps, verbose=0, callbacks=[callback])
+    model.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[*callbacks])
 
 
 def write_until_killed(path: Path, start: int, directory: Path, contestant: str, ready: Any) -> None:
@@ -53,13 +55,14 @@ def write_until_killed(path: Path, start: int, directory: Path, contestant: str,
         start: The number to begin with.
         directory: Where the run's own files go.
         contestant: `"wk"`, or `"keras"` for Keras' own callback.
-        ready: An event, set when the first checkpoint is saved.
+        ready: An event, set when the first checkpoint is saved, and more are on their way.
     """
+    tempfile.tempdir = str(directory)
     model = counting_model(start)
     weights_only = path.name.endswith(".weights.h5")
     arguments: dict[str, Any] = {"save_freq": 1, "save_weights_only": weights_only}
     with wandb.init(project="kills", mode="offline", dir=directory):
         kind = WandbModelCheckpoint if contestant == "wk" else keras.callbacks.ModelCheckpoint
-        fit(model, 1, kind(path, **arguments))
-        ready.set()
-        fit(model, 1 << 20, kind(path, **arguments))
+        fit(model, 1, [kind(path, **arguments)])
+        begun = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: ready.set())
+        fit(model, 1 << 20, [begun, kind(path, **arguments)])

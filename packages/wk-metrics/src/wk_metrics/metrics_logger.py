@@ -1,12 +1,12 @@
 """The callback that logs what Keras measures."""
 
-import types
 from collections.abc import Mapping
 from typing import Any
 
 import wandb
 
 from wk_core.axes import define_axis
+from wk_core.callbacks import leave_to_keras
 from wk_core.keras import keras, samples_seen, steps_per_execution
 from wk_core.run import resolve_run
 from wk_metrics.batch_log import BatchLog
@@ -99,10 +99,12 @@ class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         self._samples: int | None = None
         self._is_located = False
         self._epoch_offset = 0
+        self._epoch = self._position.next_epoch or 0
+        self._resumed_epoch: int | None = None
         self._evaluating_alone = False
         if not self._follows_batches:
-            self._leave_to_keras("on_train_batch_begin")
-            self._leave_to_keras("on_train_batch_end")
+            leave_to_keras(self, WandbMetricsLogger, "on_train_batch_begin")
+            leave_to_keras(self, WandbMetricsLogger, "on_train_batch_end")
         define_axis(self._run, "epoch", "epoch")
         if self._frequency.every is not None:
             define_axis(self._run, "batch", "batch_step")
@@ -128,6 +130,7 @@ class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
             return
         self._rows.complete()
         self._located_fit(epoch).start_epoch()
+        self._epoch = epoch + self._epoch_offset
         self._samples = None
         if self._batches is not None:
             self._batches.start_epoch()
@@ -172,22 +175,36 @@ class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
             self._batches.write("epoch", logs or {}, facts)
         else:
             self._rows.open("epoch", logs or {}, facts, step=number)
-        self._position.next_epoch = number + 1
+        self._position.next_epoch = self._epoch = number + 1
         self._log_model_info()
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Waits until everything is logged."""
         self._end_fit()
 
+    def get_training_state(self) -> dict[str, int | None]:
+        """Returns what it has to remember of a training that is resumed: the numbers to come."""
+        return {
+            "next_epoch": self._epoch,
+            "next_batch": (
+                self._position.next_batch if self._batches is None else self._batches.next_batch
+            ),
+        }
+
+    def set_training_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on with the numbers of a training that is resumed, in the `fit` that comes next.
+
+        What the resumed run has logged already, of batches and epochs that will be trained once
+        more, is not logged again.
+        """
+        self._resumed_epoch = state["next_epoch"]
+        self._given_start = state["next_batch"]
+        self._rows.leave_out_logged()
+
     @property
     def _optimizer(self) -> Any:
         optimizer = getattr(self.model, "optimizer", None)
         return optimizer if isinstance(optimizer, keras.optimizers.Optimizer) else None
-
-    def _leave_to_keras(self, hook: str) -> None:
-        """Puts Keras' own empty hook back, unless a subclass has overridden it."""
-        if getattr(type(self), hook) is getattr(WandbMetricsLogger, hook):
-            setattr(self, hook, types.MethodType(getattr(keras.callbacks.Callback, hook), self))
 
     def _begin_fit(self) -> LearningRates:
         self._is_located = False
@@ -201,7 +218,10 @@ class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         rates = self._rates or self._begin_fit()
         if not self._is_located:
             self._is_located = True
-            self._epoch_offset = self._position.start_epochs(self._run, epoch)
+            self._epoch_offset = self._position.start_epochs(
+                self._run, epoch, resumed_at=self._resumed_epoch
+            )
+            self._resumed_epoch = None
             if self._follows_batches:
                 self._batches = self._begin_batches(epoch, rates)
         return rates

@@ -11,6 +11,7 @@ from typing import Any
 import wandb
 
 from wk_core.keras import batches_trained
+from wk_metrics.rows import last_logged
 
 
 @dataclass
@@ -29,13 +30,17 @@ class Position:
     ahead: int = 0
     optimizer: "weakref.ref[Any] | None" = None
 
-    def start_epochs(self, run: wandb.Run, initial_epoch: int) -> int:
+    def start_epochs(
+        self, run: wandb.Run, initial_epoch: int, *, resumed_at: int | None = None
+    ) -> int:
         """Returns what to add to Keras' epoch numbers in a `fit` that starts at `initial_epoch`.
 
-        An `initial_epoch` other than 0 is the user's own word for where the training stands; a
+        A training that is resumed goes on with `resumed_at`, whatever Keras calls it. Else an `initial_epoch` other than 0 is the user's own word for where the training stands; a
         `fit` without one goes on where the last one of this run, or of the run that it resumes,
         has ended.
         """
+        if resumed_at is not None:
+            return resumed_at - initial_epoch
         if initial_epoch > 0:
             return 0
         if self.next_epoch is not None:
@@ -97,6 +102,5 @@ _positions: "weakref.WeakKeyDictionary[wandb.Run, Position]" = weakref.WeakKeyDi
 
 
 def _after_last_logged(run: wandb.Run, key: str) -> int:
-    summary: Any = run.summary  # wandb leaves its methods untyped
-    last = summary.get(key) if run.resumed else None
-    return 0 if last is None else int(last) + 1
+    last = last_logged(run, key)
+    return 0 if last is None else last + 1

@@ -9,6 +9,13 @@ from wk_metrics.numbers import NumberFilter
 from wk_metrics.rate import Deferred
 
 
+def last_logged(run: wandb.Run, key: str) -> int | None:
+    """Returns the last value that a resumed run has logged for a key; None if it has none."""
+    summary: Any = run.summary  # wandb leaves its methods untyped
+    last = summary.get(key) if run.resumed else None
+    return None if last is None else int(last)
+
+
 class RowWriter:
     """Writes the rows of one logger to its run.
 
@@ -20,12 +27,23 @@ class RowWriter:
         self._run = run
         self._numbers = NumberFilter()
         self._open_step: int | None = None
+        self._logged: dict[str, int] = {}
+
+    def leave_out_logged(self) -> None:
+        """From now on leaves out the batches and epochs that a resumed run has logged already."""
+        self._logged = {
+            name: last
+            for name in ("epoch/epoch", "batch/batch_step")
+            if (last := last_logged(self._run, name)) is not None
+        }
 
     def write(
         self, prefix: str, logs: Mapping[str, Any], facts: Mapping[str, Deferred] | None = None
     ) -> None:
         """Writes a row that is complete."""
-        self._run.log(self._row(prefix, logs, facts or {}))
+        row = self._row(prefix, logs, facts or {})
+        if not self._is_logged(row):
+            self._run.log(row)
 
     def open(
         self, prefix: str, logs: Mapping[str, Any], facts: Mapping[str, Deferred], step: int
@@ -36,6 +54,8 @@ class RowWriter:
         instead of being dropped. `complete` closes it.
         """
         row = self._row(prefix, logs, facts)
+        if self._is_logged(row):
+            return
         if self._run.settings.mode == "shared":  # has no steps
             self._run.log(row)
             return
@@ -48,6 +68,9 @@ class RowWriter:
         step, self._open_step = self._open_step, None
         if step is not None and self._run.step <= step:
             self._run.log({}, step=step, commit=True)
+
+    def _is_logged(self, row: Mapping[str, int | float]) -> bool:
+        return any(row.get(name, last + 1) <= last for name, last in self._logged.items())
 
     def _row(
         self, prefix: str, logs: Mapping[str, Any], facts: Mapping[str, Deferred]

@@ -36,7 +36,9 @@ def number_in(path: Path) -> int:
         Exception: Why it cannot be loaded.
     """
     if path.is_dir():
-        numbers = _numbers_served(path) | _numbers_in_model(keras.saving.load_model(path / _ARCHIVE))
+        numbers = _numbers_served(path) | _numbers_in_model(
+            keras.saving.load_model(path / _ARCHIVE)
+        )
     elif path.name.endswith(".weights.h5"):
         model = counting_model()
         model.load_weights(path)

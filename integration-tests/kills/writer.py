@@ -47,7 +47,20 @@ def fit(model: Any, steps: int, callbacks: Sequence[Any]) -> None:
     model.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[*callbacks])
 
 
-def write_until_killed(path: Path, start: int, directory: Path, contestant: str, ready: Any) -> None:
+class _Begun(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Sets an event when the first step is done."""
+
+    def __init__(self, event: Any) -> None:
+        super().__init__()
+        self._event = event
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        self._event.set()
+
+
+def write_until_killed(
+    path: Path, start: int, directory: Path, contestant: str, ready: Any
+) -> None:
     """Saves a counting model after each step, in an offline run.
 
     Args:
@@ -64,5 +77,4 @@ def write_until_killed(path: Path, start: int, directory: Path, contestant: str,
     with wandb.init(project="kills", mode="offline", dir=directory):
         kind = WandbModelCheckpoint if contestant == "wk" else keras.callbacks.ModelCheckpoint
         fit(model, 1, [kind(path, **arguments)])
-        begun = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: ready.set())
-        fit(model, 1 << 20, [begun, kind(path, **arguments)])
+        fit(model, 1 << 20, [_Begun(ready), kind(path, **arguments)])

@@ -103,10 +103,18 @@ class Training:
         self.ended_batch = int(self._line())
 
     def interrupt(self) -> None:
-        """Presses Ctrl-C: all processes of the session get the signal."""
+        """Presses Ctrl-C: all processes of the session get the signal.
+
+        Presses again when training goes on: Python drops an interrupt that comes where it cannot
+        raise it, as while it collects garbage.
+        """
+        assert self.process.stdout is not None
         os.killpg(self.process.pid, signal.SIGINT)
-        rest, _ = self.process.communicate(timeout=120)
-        self.ended_batch = max([self.ended_batch, *map(int, rest.split())])
+        for count, line in enumerate(self.process.stdout, start=1):
+            self.ended_batch = int(line)
+            if count % 1000 == 0:
+                os.killpg(self.process.pid, signal.SIGINT)
+        self.process.wait(timeout=120)
 
     def kill(self) -> None:
         """Ends the process at once."""

@@ -53,7 +53,7 @@ class Checkpoint:
             "metrics": {name: _finite(value) for name, value in moment.logs.items()},
             "monitor": self.monitor,
             "monitored_value": _finite(judgement.value),
-            "score": judgement.score,
+            "score": _finite(judgement.score),
             "is_best": judgement.is_best,
             "format": format.name,
             "whole_model": format.whole,

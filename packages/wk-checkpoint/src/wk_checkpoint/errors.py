@@ -6,19 +6,33 @@ __all__ = ["CheckpointError", "MissingTensorFlowError"]
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint could not be written or logged; the one before it is still whole.
+    """A checkpoint could not be written or logged.
 
     Args:
-        path: Where the checkpoint should have gone.
         moment: Which one it is, as `"epoch_3"`.
+        path: Where it goes.
         cause: What went wrong.
+        written: Whether it is in its place, and only W&B does not have it.
+
+    Attributes:
+        cause: What went wrong. `fit` cuts off the error's own `__cause__`.
     """
 
-    def __init__(self, path: str | os.PathLike[str], moment: str, cause: BaseException) -> None:
-        super().__init__(
-            f"Checkpoint {moment} could not be saved to {os.fspath(path)!r}: {cause!r}. What was "
-            "there before is as it was."
+    def __init__(
+        self,
+        moment: str,
+        path: str | os.PathLike[str],
+        cause: BaseException,
+        *,
+        written: bool = False,
+    ) -> None:
+        what = (
+            "is saved, but could not be logged to W&B"
+            if written
+            else "could not be saved; what was there before is as it was"
         )
+        self.cause = cause
+        super().__init__(f"Checkpoint {moment} ({os.fspath(path)!r}) {what}: {cause!r}")
 
 
 class MissingTensorFlowError(ImportError):

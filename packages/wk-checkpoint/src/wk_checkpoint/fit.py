@@ -1,6 +1,6 @@
 """Going on with a training, in the middle of an epoch too."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,6 +24,10 @@ class Position(Protocol):
     @property
     def global_step(self) -> int | None:
         """How many batches have been trained in all."""
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """What Keras reported last."""
 
 
 def fit_from(
@@ -65,32 +69,60 @@ def fit_from(
             verbose=verbose,
             **arguments,
         )
-    rest = data if steps_per_epoch is not None else _rest(data, batch)
-    rest_steps = None if steps_per_epoch is None else steps_per_epoch - batch
-    build_metrics(model, _first_batch(rest))
-    metrics = _MetricValues(metric_values)
+    batches = steps_per_epoch or _length(data)
+    is_trained = batch == batches
     training = _OneTraining(
-        [metrics, *callbacks],
+        [_MetricValues(() if is_trained else metric_values), *callbacks],
         add_history=True,
         add_progbar=verbose != 0,
         model=model,
         verbose=verbose,
         epochs=epochs,
-        steps=steps_per_epoch or _length(data),
+        steps=batches,
     )
     several = {"callbacks": training, "verbose": verbose, **arguments}
-    history = model.fit(
-        rest, initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=rest_steps, **several
-    )
+    if is_trained:
+        build_metrics(model, _first_batch(data))
+        if isinstance(data, PyDataset):
+            data.on_epoch_end()
+        _end_epoch(training, model, position, **arguments)
+    elif steps_per_epoch is not None:
+        build_metrics(model, _first_batch(data))
+        steps = steps_per_epoch - batch
+        model.fit(data, initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=steps, **several)
+        data = _rest(data, steps)
+    else:
+        rest = _rest(data, batch)
+        build_metrics(model, _first_batch(rest))
+        model.fit(rest, initial_epoch=epoch, epochs=epoch + 1, **several)
     if model.stop_training or epoch + 1 >= epochs:
         training.end()
-        return history
-    if steps_per_epoch is not None:
-        data = _rest(data, steps_per_epoch - batch)
+        return model.history
     training.is_last = True
     return model.fit(
         data, initial_epoch=epoch + 1, epochs=epochs, steps_per_epoch=steps_per_epoch, **several
     )
+
+
+def _end_epoch(
+    training: Any, model: Any, position: Position, *, validation_data: Any = None, **_: Any
+) -> None:
+    """Does what `fit` does at the end of an epoch whose batches are all trained."""
+    model.stop_training = False
+    training.on_train_begin()
+    training.on_epoch_begin(position.initial_epoch)
+    logs = dict(position.metrics)
+    if validation_data is not None:
+        inputs = validation_data if isinstance(validation_data, tuple) else (validation_data,)
+        names = ("x", "y", "sample_weight")
+        results = model.evaluate(
+            **dict(zip(names, inputs, strict=False)),
+            callbacks=training,
+            return_dict=True,
+            verbose=0,
+        )
+        logs |= {f"val_{name}": value for name, value in results.items()}
+    training.on_epoch_end(position.initial_epoch, logs)
 
 
 class _MetricValues(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types

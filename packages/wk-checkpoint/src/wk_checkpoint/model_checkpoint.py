@@ -147,6 +147,7 @@ class WandbModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[mis
         self._due: tuple[Moment, Judgement] | None = None
         self._epoch = 0
         self._first_batch = 0
+        self._last_batch: tuple[int, Mapping[str, Any] | None] | None = None
         if self._interval is None and not preemption:
             leave_to_keras(self, WandbModelCheckpoint, "on_train_batch_end")
         if not preemption:
@@ -160,6 +161,8 @@ class WandbModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[mis
             after_all(callbacks, "on_epoch_end", self._take_due)
             if self._interval is not None or self._preemption is not None:
                 after_all(callbacks, "on_train_batch_end", self._take_due)
+            if self._preemption is not None:
+                after_all(callbacks, "on_test_batch_end", self._take_due)
         self._callbacks = callbacks
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
@@ -177,20 +180,22 @@ class WandbModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[mis
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Has a checkpoint taken if one is due, or if the process has to end."""
         batch = self._true_batch(batch)
-        preempted = self._preemption is not None and self._preemption.requested
+        self._last_batch = (self._first_batch + batch, logs)
         due = self._interval is not None and self._interval.is_due_after(batch)
-        if preempted or due:
-            self._decide(self._moment(self._first_batch + batch, logs), forced=preempted)
+        if due or self._is_preempted:
+            self._decide(self._moment(*self._last_batch), forced=self._is_preempted)
 
     def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Ends the process during validation, where it has to: the epoch is trained."""
+        """Has a checkpoint taken if the process has to end: the epoch is trained, not validated."""
+        if self._is_preempted and self._last_batch is not None:
+            self._decide(self._moment(*self._last_batch), forced=True)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Has a checkpoint taken if one is due."""
         self._first_batch = 0
-        preempted = self._preemption is not None and self._preemption.requested
-        if preempted or self._interval is None:
-            self._decide(self._moment(None, logs), forced=preempted)
+        self._last_batch = None
+        if self._interval is None or self._is_preempted:
+            self._decide(self._moment(None, logs), forced=self._is_preempted)
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Waits until everything is saved."""
@@ -204,6 +209,7 @@ class WandbModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[mis
         """Returns what `restore` puts back: the best value, and what was saved so far."""
         return {
             "best": self.best,
+            "next_batch": 0 if self._last_batch is None else self._last_batch[0] + 1,
             "since_last": None if self._interval is None else self._interval.since_last,
             "files": None if self._files is None else self._files.state(),
         }
@@ -211,10 +217,15 @@ class WandbModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[mis
     def set_training_state(self, state: Mapping[str, Any]) -> None:
         """Goes on where a restored training stood."""
         self.best = state["best"]
+        self._first_batch = state["next_batch"]
         if self._interval is not None and state["since_last"] is not None:
             self._interval.since_last = state["since_last"]
         if self._files is not None and state["files"] is not None:
             self._files.restore(state["files"])
+
+    @property
+    def _is_preempted(self) -> bool:
+        return self._preemption is not None and self._preemption.requested
 
     def _true_batch(self, batch: int) -> int:
         # With several batches an execution Keras counts past the last one of an epoch.
@@ -240,15 +251,14 @@ class WandbModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[mis
         if self._due is None:
             return
         (moment, judgement), self._due = self._due, None
-        preempted = self._preemption is not None and self._preemption.requested
         saver = self._saver or self._start_saver()
-        if self._skips and saver.busy and not judgement.is_best and not preempted:
+        if self._skips and saver.busy and not judgement.is_best and not self._is_preempted:
             self._say(f"{moment.alias} skipped: the last checkpoint is still being saved")
             return
         checkpoint = Checkpoint(moment.fill(self.filepath), moment, judgement, self.monitor)
         callbacks = [self] if self._callbacks is None else self._callbacks.callbacks
         saver.save(checkpoint, self.model, best=self.best, callbacks=callbacks)
-        if preempted and self._preemption is not None:
+        if self._preemption is not None and self._is_preempted:
             saver.flush()
             self._preemption.end_process()
 

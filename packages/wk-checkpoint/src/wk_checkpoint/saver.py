@@ -133,17 +133,21 @@ class Saver:
             return _Draft(place, path, stack.pop_all())
 
     def _finish(self, checkpoint: Checkpoint, draft: "_Draft") -> None:
-        with _naming(checkpoint), draft.cleanup:
-            staged = None
-            if self._versions is not None:
-                # Before it is published: a directory's draft holds the old one afterwards.
-                staged = self._versions.stage(draft.path, draft.place.name, checkpoint, self._format)
-            draft.place.publish(draft.path)
+        with draft.cleanup:
+            with _naming(checkpoint):
+                staged = None
+                if self._versions is not None:
+                    # Before it is published: a directory's draft holds the old one afterwards.
+                    staged = self._versions.stage(
+                        draft.path, draft.place.name, checkpoint, self._format
+                    )
+                draft.place.publish(draft.path)
+            self._say(f"{checkpoint.moment.alias}: saved {checkpoint.path}")
             if self._files is not None:
                 self._files.add(checkpoint.path, checkpoint.judgement.score)
-            if self._versions is not None and staged is not None:
-                self._versions.log(staged)
-            self._say(f"{checkpoint.moment.alias}: saved {checkpoint.path}")
+            with _naming(checkpoint, written=True):
+                if self._versions is not None and staged is not None:
+                    self._versions.log(staged)
 
 
 @dataclass(frozen=True)
@@ -156,9 +160,11 @@ class _Draft:
 
 
 @contextlib.contextmanager
-def _naming(checkpoint: Checkpoint) -> Iterator[None]:
+def _naming(checkpoint: Checkpoint, *, written: bool = False) -> Iterator[None]:
     """Has an error name the checkpoint."""
     try:
         yield
     except Exception as error:
-        raise CheckpointError(checkpoint.path, checkpoint.moment.alias, error) from error
+        raise CheckpointError(
+            checkpoint.moment.alias, checkpoint.path, error, written=written
+        ) from error

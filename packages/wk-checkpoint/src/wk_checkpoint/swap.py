@@ -70,7 +70,9 @@ def remove(path: Path) -> None:
 
 def _exchange(one: Path, other: Path) -> bool:
     names = {"linux": "renameat2", "darwin": "renameatx_np"}
-    rename = getattr(ctypes.CDLL(None), names[sys.platform], None) if sys.platform in names else None
+    rename = (
+        getattr(ctypes.CDLL(None), names[sys.platform], None) if sys.platform in names else None
+    )
     if rename is None:
         return False
     return 0 == rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _EXCHANGE)

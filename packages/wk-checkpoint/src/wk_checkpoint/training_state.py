@@ -1,8 +1,9 @@
 """Where a training stands, besides the model's weights and its optimizer's state."""
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from wk_checkpoint import random_state
 from wk_checkpoint.fit import fit_from
 from wk_checkpoint.moment import Moment
 from wk_core import callback_state
+from wk_core.callbacks import after_next
 from wk_core.keras import metric_variables, seed_variables, values_of
 
 __all__ = ["TrainingState", "put_back", "record"]
@@ -45,7 +47,8 @@ class TrainingState:
         Args:
             model: The restored model.
             data: A `keras.utils.PyDataset` or a `tf.data.Dataset`: of one epoch, or, with
-                `steps_per_epoch`, a `tf.data.Dataset` of the whole training, from its beginning.
+                `steps_per_epoch`, a `tf.data.Dataset` of the whole training, from its beginning,
+                that yields the same each time it is iterated over.
             epochs: The number of the epoch to end with, as in `model.fit`.
             **arguments: Further arguments of `model.fit`.
 
@@ -83,7 +86,7 @@ def record(
 
 
 def put_back(
-    state: Mapping[str, Any], model: Any, callbacks: Iterable[Any], *, source: str
+    state: Mapping[str, Any], model: Any, callbacks: Sequence[Any], *, source: str
 ) -> TrainingState:
     """Puts random numbers and callbacks where they stood; returns where the training stands.
 
@@ -105,6 +108,9 @@ def put_back(
     for variable, value in zip(seeds, state["seeds"], strict=True):
         variable.assign(value)
     random_state.put_back(state["random"])
+    for callback in callbacks[:1]:
+        # Keras may draw a batch to learn its shape before the first epoch: once more, then.
+        after_next(callback, "on_epoch_begin", partial(random_state.put_back, state["random"]))
     missing = callback_state.put_back(callbacks, state["callbacks"])
     if missing:
         warnings.warn(
@@ -118,4 +124,3 @@ def put_back(
         metrics=state["metrics"],
         _metric_values=tuple(state["metric_values"]),
     )
-

@@ -71,9 +71,10 @@ def _saved_by_wk(version: wandb.Artifact) -> Iterator[Any]:
 
 
 def _as_saved(version: Any) -> Saved:
+    score = version.metadata.get("score")
     return Saved(
         key=version.version,
         order=int(version.version.removeprefix("v")),
-        score=version.metadata.get("score"),
+        score=None if score is None else float(score),  # an infinite one is a text
         protected=any(not OWN_ALIAS.fullmatch(alias) for alias in version.aliases),
     )

@@ -6,8 +6,10 @@ remember lies in attributes, which their `on_train_begin` resets.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Final, Protocol, runtime_checkable
 
+from wk_core.callbacks import after_next
 from wk_core.keras import keras
 
 __all__ = ["KeepsState", "put_back", "states_of"]
@@ -61,7 +63,8 @@ def put_back(callbacks: Iterable[Any], states: Iterable[Mapping[str, Any]]) -> l
         elif isinstance(callback, KeepsState):
             callback.set_training_state(known[name])
         else:
-            _set_when_training_begins(callback, known[name])
+            # Their `on_train_begin` resets them.
+            after_next(callback, "on_train_begin", partial(_set, callback, known[name]))
     return missing
 
 
@@ -92,14 +95,6 @@ def _attributes(callback: Any) -> tuple[str, ...] | None:
     return None
 
 
-def _set_when_training_begins(callback: Any, state: Mapping[str, Any]) -> None:
-    """Sets a Keras callback's attributes once its `on_train_begin` has reset them."""
-    begin = callback.on_train_begin
-
-    def begin_where_it_stood(logs: Any = None) -> None:
-        del callback.on_train_begin  # the next `fit` begins anew
-        begin(logs)
-        for name, value in state.items():
-            setattr(callback, name, value)
-
-    callback.on_train_begin = begin_where_it_stood
+def _set(callback: Any, state: Mapping[str, Any]) -> None:
+    for name, value in state.items():
+        setattr(callback, name, value)

@@ -7,7 +7,7 @@ from typing import Any
 
 from wk_core.keras import keras
 
-__all__ = ["after_all", "calling_list", "leave_to_keras"]
+__all__ = ["after_all", "after_next", "calling_list", "leave_to_keras"]
 
 
 def leave_to_keras(callback: Any, owner: type, hook: str) -> None:
@@ -44,3 +44,19 @@ def after_all(callback_list: Any, hook: str, task: Callable[[], None]) -> None:
         task()
 
     setattr(callback_list, hook, call_all_then_task)
+
+
+def after_next(callback: Any, hook: str, task: Callable[[], None]) -> None:
+    """Has `task` run once, when a callback's hook has been called the next time."""
+    call = getattr(callback, hook)
+    own = vars(callback).get(hook)
+
+    def call_then_task(*arguments: Any, **named: Any) -> None:
+        if own is None:
+            delattr(callback, hook)
+        else:
+            setattr(callback, hook, own)
+        call(*arguments, **named)
+        task()
+
+    setattr(callback, hook, call_then_task)

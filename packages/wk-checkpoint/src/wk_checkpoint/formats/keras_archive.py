@@ -78,5 +78,3 @@ def _write_archive(contents: Contents, path: Path) -> None:
             entry = zipfile.ZipInfo(_WEIGHTS)
             with weights.open("rb") as source, archive.open(entry, "w", force_zip64=True) as target:
                 shutil.copyfileobj(source, target, _PIECE)
-
-

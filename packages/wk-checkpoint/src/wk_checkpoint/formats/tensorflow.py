@@ -42,5 +42,3 @@ def checked_options(options: Any, accepted: str, feature: str) -> Any:
     ):
         raise TypeError(f"`options` must be {accepted} here, or None. Received: {options!r}")
     return options
-
-

@@ -73,8 +73,8 @@ def load_weights(model: Any, path: Path) -> None:
         warnings.filterwarnings("error", message="Skipping variable loading for optimizer")
         try:
             model.load_weights(path)
-        except UserWarning as warning:
+        except ValueError as error:
             raise ValueError(
-                f"{path} was saved with another optimizer than the one that model {model.name!r} "
-                f"is compiled with: {warning}"
-            ) from warning
+                f"{path.name} was saved from a model that is not like {model.name!r}, or was "
+                f"compiled with another optimizer: {error}"
+            ) from error

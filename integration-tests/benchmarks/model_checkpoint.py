@@ -1,0 +1,334 @@
+"""What a checkpoint costs a training, with wk's callback, with W&B's own and with Keras' own.
+
+    uv run integration-tests/benchmarks/model_checkpoint.py
+
+prints the tables of the docs, for a state (weights and Adam's moments) of 200 MB and of 1 GB;
+`--state 50` tries it with a small one. For the times each backend has a process of its own, in
+which the contestants take turns, so that all of them meet the same noise; for the memory each
+contestant has one. Runs are offline, and everything is written to one directory.
+"""
+
+import argparse
+import contextlib
+import importlib
+import json
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+UNITS = 2048
+LAYER = UNITS * UNITS * 4 * 3 / 1e6  # MB of state: a matrix of weights, and Adam's two of it
+BATCH = 8
+NONE, OURS = "no callback", "**`wk_checkpoint`**"
+THEIRS, KERAS = "`wandb.integration.keras`", "`keras.callbacks`"
+COPY = "a copy of the state"
+CONTESTANTS = {
+    "tensorflow": (NONE, OURS, THEIRS, KERAS),
+    "jax": (NONE, OURS, KERAS, COPY),  # W&B's own needs TensorFlow's Keras
+}
+LONG = 20  # how many saves the epochs of the last table last
+HEADS = {
+    "times": "| backend | state | callback | training waits | costs training | `fit` ends later "
+    "| processor |\n"
+    "|---|---:|---|---:|---:|---:|---:|",
+    "space": "| backend | state | callback | memory | disk, at most | disk, kept |\n"
+    "|---|---:|---|---:|---:|---:|",
+    "long_epochs": f"| backend | state | epochs of {LONG} saves, with over without checkpoints |\n"
+    "|---|---:|---:|",
+}
+
+
+def main() -> None:
+    """Runs the benchmark, or the part of it that one process does."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--state", type=int, nargs="+", default=[200, 1000], help="sizes in MB")
+    parser.add_argument("--long-state", type=int, default=50, help="size for long epochs, in MB")
+    parser.add_argument("--rounds", type=int, default=3, help="fits of each contestant")
+    parser.add_argument("--checkpoints", type=int, default=2, help="checkpoints of a fit")
+    parser.add_argument("--backend", nargs="+", choices=CONTESTANTS, default=[*CONTESTANTS])
+    parser.add_argument("--tables", nargs="+", choices=MEASUREMENTS, default=[*MEASUREMENTS])
+    parser.add_argument("--measure", choices=MEASUREMENTS, help=argparse.SUPPRESS)
+    parser.add_argument("--contestant", default=NONE, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(MEASUREMENTS[options.measure](options)))
+        return
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end="")
+    print(f"Python {platform.python_version()}; medians of {options.rounds} fits, ", end="")
+    print(f"{options.checkpoints} checkpoints each\n")
+    for table in options.tables:
+        print(HEADS[table])
+        if table == "long_epochs":
+            options.state = [options.long_state]
+        print_rows(options, table)
+        print()
+
+
+def print_rows(options: argparse.Namespace, measurement: str) -> None:
+    """Prints the rows of one of the tables."""
+    for backend in options.backend:
+        for state in options.state:
+            contestants = CONTESTANTS[backend][1:] if measurement == "space" else [NONE]
+            for contestant in contestants:
+                if contestant == COPY:
+                    continue
+                for row in in_own_process(options, measurement, backend, state, contestant):
+                    print(f"| {backend} | {state} MB | {' | '.join(row)} |", flush=True)
+
+
+def in_own_process(
+    options: argparse.Namespace, measurement: str, backend: str, state: int, contestant: str
+) -> list[list[str]]:
+    """Returns rows that a process of their own has measured."""
+    choices = ["--contestant", contestant, "--state", str(state)]
+    choices += ["--rounds", str(options.rounds), "--checkpoints", str(options.checkpoints)]
+    with tempfile.TemporaryDirectory() as directory:
+        output = subprocess.run(
+            [sys.executable, __file__, "--measure", measurement, *choices],
+            env={
+                **os.environ,
+                "KERAS_BACKEND": backend,
+                "TF_CPP_MIN_LOG_LEVEL": "3",
+                "TMPDIR": directory,
+                "WANDB_CACHE_DIR": directory,
+                "WANDB_DATA_DIR": directory,
+                "WANDB_DIR": directory,
+                "WANDB_MODE": "offline",
+                "WANDB_SILENT": "true",
+            },
+            cwd=directory,
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
+    rows: list[list[str]] = json.loads(output.splitlines()[-1])
+    return rows
+
+
+@dataclass
+class Times:
+    """What a fit took, in seconds.
+
+    Attributes:
+        hooks: How long training waited at each end of an epoch.
+        training: From the beginning to the end of the last epoch's last batch: all but the last
+            checkpoint are in it, with all that they cost.
+        end: The rest: the last checkpoint.
+        processor: What the whole fit took of all cores.
+    """
+
+    hooks: list[float] = field(default_factory=list)
+    training: float = 0.0
+    end: float = 0.0
+    processor: float = 0.0
+
+
+class Trainer:
+    """A model with a state of a certain size, and fits of it.
+
+    Args:
+        state: The size in MB.
+    """
+
+    def __init__(self, state: int) -> None:
+        import keras
+        import numpy as np
+
+        self._keras = keras
+        generator = np.random.default_rng(0)
+        self._batch = generator.random((2, BATCH, UNITS), dtype="float32")
+        layers = [keras.layers.Dense(UNITS, use_bias=False) for _ in range(round(state / LAYER))]
+        self.model = keras.Sequential([keras.Input((UNITS,)), *layers])
+        self.model.compile("adam", "mse")
+        self.bytes = len(layers) * LAYER * 1e6
+
+    def fit(self, contestant: str, epochs: int, steps: int) -> Times:
+        """Fits with a checkpoint at the end of each epoch, in a run of its own."""
+        import wandb
+
+        with wandb.init(project="benchmark"):
+            times = self._timed_fit(self.callbacks(contestant), epochs, steps)
+        os.sync()  # What one contestant left to the disk is not the next one's affair.
+        return times
+
+    def callbacks(self, contestant: str) -> list[Any]:
+        """Returns the callbacks of a contestant."""
+        if contestant == OURS:
+            return [importlib.import_module("wk_checkpoint").WandbModelCheckpoint("model.keras")]
+        if contestant == THEIRS:
+            module = importlib.import_module("wandb.integration.keras")
+            return [module.WandbModelCheckpoint("model.keras")]
+        if contestant == KERAS:
+            return [self._keras.callbacks.ModelCheckpoint("model.keras")]
+        if contestant == COPY:
+            return [self._keras.callbacks.LambdaCallback(on_epoch_end=self._copy)]
+        return []
+
+    def _timed_fit(self, callbacks: list[Any], epochs: int, steps: int) -> Times:
+        times = Times()
+        # wk takes its snapshot when the list has called all callbacks: the clock is around that.
+        called = self._keras.callbacks.CallbackList(
+            callbacks, add_history=True, model=self.model, epochs=epochs, steps=steps
+        )
+        end_epoch = called.on_epoch_end
+        started, processor = time.perf_counter(), time.process_time()
+
+        def timed(epoch: int, logs: Any = None) -> None:
+            before = time.perf_counter()
+            times.training = before - started
+            end_epoch(epoch, logs)
+            times.hooks.append(time.perf_counter() - before)
+
+        called.on_epoch_end = timed
+        batches = (tuple(self._batch) for _ in range(epochs * steps))
+        self.model.fit(
+            batches,
+            steps_per_epoch=steps,
+            epochs=epochs,
+            shuffle=False,
+            verbose=0,
+            callbacks=called,
+        )
+        times.end = time.perf_counter() - started - times.training
+        times.processor = time.process_time() - processor
+        return times
+
+    def _copy(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        import jax
+
+        variables = [*self.model.variables, *self.model.optimizer.variables]
+        jax.block_until_ready([self._keras.ops.copy(variable.value) for variable in variables])
+
+    def save_time(self) -> float:
+        """Returns how long one of our checkpoints takes, from the snapshot until it is in place."""
+        times = [self.fit(OURS, 1, 2).end for _ in range(2)]
+        return times[1]
+
+    def steps_for(self, seconds: float) -> int:
+        """Returns how many steps take so long."""
+        few, many = (self.fit(NONE, 1, steps).training for steps in (4, 24))
+        return max(2, math.ceil(seconds / ((many - few) / 20)))
+
+
+def measure_times(options: argparse.Namespace) -> list[list[str]]:
+    """Measures every contestant, in turns; the epochs are twice as long as our save."""
+    trainer = Trainer(options.state[0])
+    contestants = CONTESTANTS[os.environ["KERAS_BACKEND"]]
+    for contestant in contestants:
+        trainer.fit(contestant, 1, 2)  # compiles, imports
+    steps = trainer.steps_for(2 * trainer.save_time())
+    results: dict[str, list[Times]] = {name: [] for name in contestants}
+    for _ in range(options.rounds):
+        for name in contestants:
+            results[name].append(trainer.fit(name, options.checkpoints + 1, steps))
+    alone = results.pop(NONE)
+    return [
+        [
+            name,
+            milliseconds(hook for mine in times for hook in mine.hooks),
+            milliseconds(
+                (mine.training - none.training) / options.checkpoints
+                for mine, none in zip(times, alone, strict=True)
+            ),
+            milliseconds(mine.end - none.end for mine, none in zip(times, alone, strict=True)),
+            milliseconds(
+                (mine.processor - none.processor) / (options.checkpoints + 1)
+                for mine, none in zip(times, alone, strict=True)
+            ),
+        ]
+        for name, times in results.items()
+    ]
+
+
+def milliseconds(seconds: Iterator[float]) -> str:
+    """Returns the median, for the table."""
+    return f"{statistics.median(seconds) * 1e3:,.1f} ms"
+
+
+def measure_long_epochs(options: argparse.Namespace) -> list[list[str]]:
+    """Compares fits whose epochs last many times as long as a save."""
+    trainer = Trainer(options.state[0])
+    trainer.fit(NONE, 1, 2)
+    steps = trainer.steps_for(LONG * trainer.save_time())
+    ratios = []
+    for _ in range(options.rounds):
+        alone, ours = (trainer.fit(name, options.checkpoints, steps) for name in (NONE, OURS))
+        ratios.append((ours.training + ours.end) / (alone.training + alone.end))
+    return [[f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"]]
+
+
+def measure_space(options: argparse.Namespace) -> list[list[str]]:
+    """Measures a contestant's memory and disk beyond those of the same fit without it."""
+    trainer = Trainer(options.state[0])
+    trainer.fit(NONE, 1, 2)
+    with peak_memory() as alone:
+        trainer.fit(NONE, 2, 10)
+    steps = trainer.steps_for(2 * trainer.bytes / 200e6)
+    before = disk_usage(Path())
+    with peak_memory() as ours, peak_disk(Path()) as disk:
+        trainer.fit(options.contestant, options.checkpoints, steps)
+    memory = ours[0] - alone[0]
+    sizes = (memory, disk[0] - before, disk_usage(Path()) - before)
+    return [[options.contestant, *(f"{size / trainer.bytes:.2f}" for size in sizes)]]
+
+
+@contextlib.contextmanager
+def peak_memory() -> Iterator[list[int]]:
+    """Gives a list that will hold the largest resident size of this process within the block."""
+    Path("/proc/self/clear_refs").write_text("5")
+    result: list[int] = []
+    yield result
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM"))
+    result.append(int(peak) * 1024)
+
+
+@contextlib.contextmanager
+def peak_disk(directory: Path) -> Iterator[list[int]]:
+    """Gives a list that will hold the most that a directory takes within the block."""
+    result = [0]
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.01):
+            result[0] = max(result[0], disk_usage(directory))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield result
+    finally:
+        over.set()
+        watcher.join()
+
+
+def disk_usage(directory: Path) -> int:
+    """Returns how many bytes a directory takes; what has two names counts once."""
+    sizes = {}
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):  # removed in the meantime
+                entry = Path(parent, name).stat()
+                sizes[entry.st_ino] = entry.st_blocks * 512
+    return sum(sizes.values())
+
+
+MEASUREMENTS: dict[str, Callable[[argparse.Namespace], list[list[str]]]] = {
+    "times": measure_times,
+    "space": measure_space,
+    "long_epochs": measure_long_epochs,
+}
+
+
+if __name__ == "__main__":
+    sys.path = [entry for entry in sys.path if Path(entry) != Path(__file__).parent]
+    main()

@@ -1,0 +1,142 @@
+"""The server fails while checkpoints are on their way: none is lost, and training does not wait.
+
+One training saves to many runs at once, each on a server of its own that fails in its own way.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+
+from online.reading import aliases, read, staged_files, versions
+from server.commands import WandbServer
+from wk_checkpoint import Retention, WandbModelCheckpoint
+from wk_core.keras import keras
+from wk_testing.resuming import Shuffled, random_model
+
+pytestmark = pytest.mark.backend_free
+
+# How long training may stand still between two epochs: far below the outages.
+BOUND = 1.0
+
+
+def kill(server: WandbServer, seconds: float) -> None:
+    server.kill()
+    timer = threading.Timer(seconds, server.start)
+    timer.daemon = True
+    timer.start()
+
+
+FAULTS: dict[str, Callable[[WandbServer, float], None]] = {
+    "none": lambda server, _: server.heal(),
+    "500": lambda server, seconds: server.fail(status=500, seconds=seconds),
+    "503 for files": lambda server, seconds: server.fail("files", seconds=seconds),
+    "connections closed": lambda server, seconds: server.drop(seconds=seconds),
+    "no answer": lambda server, seconds: server.stall(seconds=seconds),
+    "replies lost": lambda server, seconds: server.lose_reply(seconds=seconds),
+    "killed": kill,
+}
+
+
+class Outage(keras.callbacks.Callback):
+    """Lets the servers fail at an epoch's begin, ends training later, and times the epochs' ends.
+
+    Args:
+        servers: The servers, by the fault that each is to have.
+        epoch: The epoch at whose begin the outage begins.
+        seconds: How long it lasts.
+        more: Seconds of training from then on.
+    """
+
+    def __init__(
+        self, servers: dict[str, WandbServer], epoch: int, seconds: float, more: float
+    ) -> None:
+        super().__init__()
+        self._servers = servers
+        self._begin = epoch
+        self._seconds = seconds
+        self._more = more
+        self._since = 0.0
+        self._ended: float | None = None
+        self.pauses: list[float] = []
+        self.epochs = 0
+
+    def on_epoch_begin(self, epoch, logs=None):  # noqa: ARG002
+        if self._ended is not None:
+            self.pauses.append(time.perf_counter() - self._ended)
+        if epoch == self._begin:
+            with ThreadPoolExecutor(len(self._servers)) as pool:
+                for fault, server in self._servers.items():
+                    pool.submit(FAULTS[fault], server, self._seconds)
+            self._since = time.monotonic()
+
+    def on_train_batch_begin(self, batch, logs=None):  # noqa: ARG002
+        time.sleep(0.05)
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
+        self.epochs = epoch + 1
+        if epoch >= self._begin and time.monotonic() - self._since >= self._more:
+            self.model.stop_training = True
+        self._ended = time.perf_counter()
+
+
+def start_run(server: WandbServer) -> wandb.Run:
+    settings = wandb.Settings(base_url=server.url)
+    return wandb.init(project="p", reinit="create_new", settings=settings)
+
+
+@pytest.mark.parametrize(
+    ("begin", "seconds", "more", "rule"),
+    [
+        pytest.param(0, 3, 4, None, id="start"),
+        pytest.param(2, 12, 14, None, id="middle"),
+        pytest.param(2, 3, 0, None, id="end"),
+        pytest.param(2, 3, 4, Retention(best=0, last=2), id="middle, with retention"),
+    ],
+)
+def test_outage_loses_nothing_and_holds_nothing_up(
+    start_server: Callable[[], WandbServer],
+    tmp_path: Path,
+    begin: int,
+    seconds: float,
+    more: float,
+    rule: Retention | None,
+):
+    servers = {fault: start_server() for fault in FAULTS}
+    runs = {fault: start_run(server) for fault, server in servers.items()}
+    checkpoints = [
+        WandbModelCheckpoint(tmp_path / fault / "model.keras", "loss", run=run, retention=rule)
+        for fault, run in runs.items()
+    ]
+    outage = Outage(servers, begin, seconds, more)
+    random_model().fit(
+        Shuffled(), epochs=1000, shuffle=False, verbose=0, callbacks=[outage, *checkpoints]
+    )
+    finish(list(runs.values()))
+
+    struck = {
+        fault for fault, server in servers.items() if any(each.fault for each in server.requests())
+    }
+    assert struck == FAULTS.keys() - {"none", "killed"}  # a new process knows of none
+    first = 0 if rule is None else outage.epochs - 2
+    expected = [version.digest for version in versions(runs["none"]).values()]
+    for fault, run in runs.items():
+        arrived = versions(run)
+        epochs = [version.metadata["epoch"] for version in arrived.values()]
+        assert epochs == list(range(first, outage.epochs)), fault
+        assert [version.digest for version in arrived.values()] == expected, fault
+        assert aliases(run)[list(arrived)[-1]] >= {"latest", f"epoch_{outage.epochs - 1}"}, fault
+        assert staged_files(run) == [], fault
+        assert read(run).state == "finished", fault
+    assert max(outage.pauses) < BOUND
+
+
+def finish(runs: list[wandb.Run]) -> None:
+    with ThreadPoolExecutor(len(runs)) as pool:
+        for finished in [pool.submit(run.finish) for run in runs]:
+            finished.result()

@@ -1,0 +1,91 @@
+"""Uploads that the server does not take, or that never reach it."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+
+from online.reading import download, read, staged_files, sync, versions, wait_until
+from server.commands import WandbServer
+from wk_checkpoint import CheckpointError, WandbModelCheckpoint
+from wk_core.keras import keras
+from wk_testing.resuming import Shuffled, random_model
+
+pytestmark = pytest.mark.backend_free
+
+
+class AtEpoch(keras.callbacks.Callback):
+    """Does something when an epoch begins."""
+
+    def __init__(self, epoch: int, task: Callable[[], None]) -> None:
+        super().__init__()
+        self._epoch = epoch
+        self._task = task
+
+    def on_epoch_begin(self, epoch, logs=None):  # noqa: ARG002
+        if epoch == self._epoch:
+            self._task()
+
+
+def train(path: Path, *callbacks: Any, epochs: int = 2) -> None:
+    checkpoint = WandbModelCheckpoint(path, monitor="loss")
+    random_model().fit(
+        Shuffled(), epochs=epochs, shuffle=False, verbose=0, callbacks=[*callbacks, checkpoint]
+    )
+
+
+def epochs_of(run: wandb.Run) -> list[int]:
+    return [version.metadata["epoch"] for version in versions(run).values()]
+
+
+def checkpoints_kept(run: wandb.Run) -> list[str]:
+    return [Path(name).name for name in staged_files(run) if name.endswith(".keras")]
+
+
+def test_server_that_stays_away_gets_the_checkpoints_by_sync(
+    wandb_server: WandbServer, tmp_path: Path
+):
+    run = wandb.init(project="p", settings=wandb.Settings(finish_timeout=3))
+    train(tmp_path / "{epoch}.keras", AtEpoch(1, wandb_server.stop), epochs=3)
+    run.finish()
+    kept = checkpoints_kept(run)
+    assert kept in (["1.keras", "2.keras", "3.keras"], ["2.keras", "3.keras"])
+
+    wandb_server.start()
+    assert len(versions(run)) == 3 - len(kept)
+    sync(run, "--include-online")
+    assert epochs_of(run) == [0, 1, 2]
+    for number, version in versions(run).items():
+        saved = tmp_path / f"{version.metadata['epoch'] + 1}.keras"
+        assert download(version, tmp_path / number).read_bytes() == saved.read_bytes()
+
+
+FAULTS: dict[str, Callable[[WandbServer], None]] = {
+    "refused": lambda server: server.fail("files", 403, method="PUT"),
+    "damaged": lambda server: server.corrupt("files", method="PUT"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_upload_that_is_not_taken_is_an_error_that_names_its_checkpoint(
+    wandb_server: WandbServer, tmp_path: Path, fault: str
+):
+    def heal_when_refused() -> None:
+        wait_until((tmp_path / "1.keras").exists)
+        blob = f"/blobs/{hashlib.md5((tmp_path / '1.keras').read_bytes()).hexdigest()}"
+        wait_until(lambda: any(each.path == blob for each in wandb_server.requests("files")))
+        wandb_server.heal()
+
+    with wandb.init(project="p") as run:
+        FAULTS[fault](wandb_server)
+        with pytest.raises(CheckpointError, match="epoch_0") as error:
+            train(tmp_path / "{epoch}.keras", AtEpoch(1, heal_when_refused), epochs=9)
+    assert "could not be logged to W&B" in str(error.value)
+    # Those behind it arrive; it is kept, here and where the user wants it.
+    assert epochs_of(run) in ([1], [1, 2])
+    assert checkpoints_kept(run) == ["1.keras"]
+    assert (tmp_path / "1.keras").exists()
+    assert read(run).state == "finished"

@@ -1,0 +1,295 @@
+"""What the callback saves, when, and what it calls it, read back from the disk and the run's file."""
+
+import json
+import math
+import warnings
+
+import pytest
+import wandb
+
+from wk_checkpoint import WandbModelCheckpoint, restore
+from wk_core.keras import keras
+from wk_testing.resuming import BATCHES, Shuffled, Witness, random_model, same, values
+
+
+class Say(keras.callbacks.Callback):
+    """Puts values of a metric of its own into the logs, epoch by epoch."""
+
+    def __init__(self, name, numbers):
+        super().__init__()
+        self.name, self.numbers = name, numbers
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs[self.name] = self.numbers[epoch]
+
+
+@pytest.fixture
+def inside(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def fit(*callbacks, epochs=3, model=None, **arguments):
+    model = model or random_model()
+    arguments = {"verbose": 0, "shuffle": False, **arguments}
+    model.fit(Shuffled(), epochs=epochs, callbacks=list(callbacks), **arguments)
+    return model
+
+
+def versions(file):
+    """Returns aliases and metadata of what a run's file logs, in order."""
+    return [(set(one.aliases), json.loads(one.metadata)) for one in file.artifacts]
+
+
+def test_is_a_keras_callback(offline_run, inside):
+    offline_run()
+    checkpoint = WandbModelCheckpoint("model.keras", "loss", 0, True, False, "min", "epoch")
+    assert isinstance(checkpoint, keras.callbacks.ModelCheckpoint)
+    assert (checkpoint.filepath, checkpoint.monitor) == ("model.keras", "loss")
+    assert checkpoint.save_best_only
+    assert checkpoint.best is None
+
+
+def test_every_epoch_is_a_version(offline_run, read_back, inside):
+    run = offline_run(id="abc")
+    witness = Witness()
+    checkpoint = WandbModelCheckpoint("{epoch:02d}-{loss:.3f}.keras", "loss")
+    fit(checkpoint, witness)
+    file = read_back(run)
+
+    assert [(one.name, one.type) for one in file.artifacts] == [("run_abc_model", "model")] * 3
+    for epoch, ((aliases, metadata), artifact) in enumerate(
+        zip(versions(file), file.artifacts, strict=True)
+    ):
+        assert {"latest", f"epoch_{epoch}"} <= aliases
+        loss = metadata["metrics"]["loss"]
+        (entry,) = artifact.manifest.contents
+        assert entry.path == f"{epoch + 1:02d}-{loss:.3f}.keras"
+        saved = random_model(seed=0)
+        restore(saved, inside / entry.path)
+        assert same(values(saved), witness.seen[epoch])
+
+
+def test_metadata(offline_run, read_back, inside):
+    run = offline_run()
+    fit(WandbModelCheckpoint("model.keras", "loss"), epochs=1)
+    ((_, metadata),) = versions(read_back(run))
+    loss = metadata["metrics"]["loss"]
+    assert metadata.pop("saved_at") > 1e9
+    assert metadata == {
+        "saved_by": "wk-checkpoint",
+        "epoch": 0,
+        "batch": None,
+        "global_step": BATCHES,
+        "metrics": {"loss": loss, "mae": metadata["metrics"]["mae"]},
+        "monitor": "loss",
+        "monitored_value": loss,
+        "score": -loss,
+        "is_best": True,
+        "format": "keras",
+        "whole_model": True,
+        "backend": keras.backend.backend(),
+        "keras_version": keras.__version__,
+    }
+
+
+def test_best_only_with_a_placeholder(offline_run, read_back, inside):
+    run = offline_run()
+    say = Say("val_loss", [3.0, 4.0, 2.0, 2.0])
+    fit(say, WandbModelCheckpoint("{epoch}.keras", save_best_only=True), epochs=4)
+
+    assert [aliases for aliases, _ in versions(read_back(run))] == [
+        {"latest", "best", "epoch_0"},
+        {"latest", "best", "epoch_2"},
+    ]
+    assert sorted(path.name for path in inside.glob("*.keras")) == ["1.keras", "3.keras"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "monitor", "numbers", "best"),
+    [
+        ("min", "m", [3.0, math.nan, 2.0, 9.0], [0, 2]),
+        ("max", "m", [math.nan, 1.0, 0.5, math.inf], [1, 3]),
+        ("auto", "val_loss", [3.0, 4.0, 2.0, 2.0], [0, 2]),
+        ("auto", "val_mae", [3.0, 4.0, 2.0, 2.0], [0, 2]),
+    ],
+)
+def test_best_moves_only_to_a_better_one(
+    offline_run, read_back, inside, mode, monitor, numbers, best
+):
+    run = offline_run()
+    checkpoint = WandbModelCheckpoint("model.keras", monitor, mode=mode)
+    fit(Say(monitor, numbers), checkpoint, epochs=4)
+    logged = versions(read_back(run))
+    assert [n for n, (aliases, _) in enumerate(logged) if "best" in aliases] == best
+    assert checkpoint.best == numbers[best[-1]]
+    assert json.loads(json.dumps(logged[1][1], allow_nan=False))  # no NaN in the metadata
+
+
+def test_threshold(offline_run, read_back, inside):
+    run = offline_run()
+    checkpoint = WandbModelCheckpoint(
+        "model.keras", save_best_only=True, initial_value_threshold=2.5
+    )
+    fit(Say("val_loss", [3.0, 2.0, 2.7]), checkpoint)
+    assert [aliases for aliases, _ in versions(read_back(run))] == [{"latest", "best", "epoch_1"}]
+
+
+def test_every_few_batches_with_best_only(offline_run, read_back, inside):
+    run = offline_run()
+    witness = Witness(batches=True)
+    checkpoint = WandbModelCheckpoint(
+        "{epoch}-{batch}.weights.h5", "loss", save_best_only=True, save_weights_only=True,
+        save_freq=3,
+    )  # fmt: skip
+    fit(checkpoint, witness)
+    names = {f"epoch_{n // BATCHES}_batch_{n % BATCHES}": n for n in range(2, 3 * BATCHES, 3)}
+    logged = versions(read_back(run))
+    assert "epoch_0_batch_2" in logged[0][0]
+    for aliases, metadata in logged:
+        (alias,) = aliases - {"latest", "best"}
+        assert "best" in aliases
+        assert metadata["global_step"] == names[alias] + 1
+        saved = random_model(seed=0)
+        restore(saved, inside / f"{metadata['epoch'] + 1}-{metadata['batch'] + 1}.weights.h5")
+        assert same(values(saved), witness.seen[metadata["epoch"], metadata["batch"]])
+
+
+def test_batches_with_several_in_one_execution(offline_run, read_back, inside):
+    if keras.backend.backend() == "torch":
+        pytest.skip("PyTorch takes only one batch an execution")
+    run = offline_run()
+    model = random_model()
+    model.compile(optimizer="adam", loss="mse", steps_per_execution=3)
+    fit(WandbModelCheckpoint("model.keras", save_freq=4), model=model, epochs=2)
+    # Executions end after the batches 2, 5, 7 (the last one, which Keras calls 8).
+    logged = [(*sorted(a - {"latest"}), m["global_step"]) for a, m in versions(read_back(run))]
+    assert logged == [
+        ("epoch_0_batch_5", 6),
+        ("epoch_1_batch_2", 11),
+        ("epoch_1_batch_7", 16),
+    ]
+
+
+def test_missing_metric_warns_once_and_names_those_there(offline_run, read_back, inside):
+    run = offline_run()
+    with pytest.warns(UserWarning, match="save_best_only=True") as warned:
+        fit(WandbModelCheckpoint("model.keras", save_best_only=True))
+    (message,) = [str(one.message) for one in warned if one.category is UserWarning]
+    assert "'val_loss' is missing" in message
+    assert "'loss', 'mae'" in message
+    assert [aliases for aliases, _ in versions(read_back(run))] == [
+        {"latest", f"epoch_{epoch}"} for epoch in range(3)
+    ]
+
+
+def test_missing_metric_says_nothing_where_it_decides_nothing(offline_run, inside):
+    offline_run()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        fit(WandbModelCheckpoint("model.keras"), epochs=1)
+
+
+def test_direction_that_nothing_tells(offline_run, inside):
+    offline_run()
+    say = Say("cost", [1.0, 2.0])
+    with pytest.raises(ValueError, match="mode='max'"):
+        fit(say, WandbModelCheckpoint("model.keras", "cost", save_best_only=True), epochs=1)
+    fit(say, WandbModelCheckpoint("model.keras", "cost"), epochs=1)
+
+
+def test_verbose(offline_run, inside, capsys):
+    offline_run()
+    say = Say("val_loss", [3.0, 4.0])
+    fit(say, WandbModelCheckpoint("m{epoch}.keras", verbose=1, save_best_only=True), epochs=2)
+    lines = capsys.readouterr().out.split("\n")
+    assert "epoch_0: val_loss improved from nothing: 3.00000" in lines
+    assert "epoch_0: saved m1.keras" in lines
+    assert "epoch_1: val_loss did not improve from 3.00000: 4.00000" in lines
+    fit(WandbModelCheckpoint("m.keras"), epochs=1)
+    assert capsys.readouterr().out == ""
+
+
+def test_two_callbacks_in_one_fit(offline_run, read_back, inside):
+    run = offline_run()
+    whole = WandbModelCheckpoint("model.keras")
+    weights = WandbModelCheckpoint(
+        "w.weights.h5", save_weights_only=True, artifact="only_weights", save_freq=5
+    )
+    fit(whole, weights, epochs=1)
+    names = [(one.name, set(one.aliases)) for one in read_back(run).artifacts]
+    assert sorted(names) == [
+        ("only_weights", {"latest", "epoch_0_batch_4"}),
+        (f"run_{run.id}_model", {"latest", "epoch_0"}),
+    ]
+
+
+def test_subclass(offline_run, inside):
+    offline_run()
+
+    class Counting(WandbModelCheckpoint):
+        batches = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            super().on_train_batch_end(batch, logs)
+            self.batches += 1
+
+    counting = Counting("model.keras")
+    fit(counting, epochs=1)
+    assert counting.batches == BATCHES
+    assert (inside / "model.keras").is_file()
+
+
+def test_epochs_override_no_batch_hook(offline_run, inside):
+    offline_run()
+    checkpoint = WandbModelCheckpoint("model.keras")
+    for hook in ("on_train_batch_end", "on_test_batch_end"):
+        default = getattr(keras.callbacks.Callback, hook)
+        assert getattr(checkpoint, hook).__func__ is default
+
+
+def test_needs_a_run():
+    with pytest.raises(wandb.Error, match=r"WandbModelCheckpoint needs a W&B run"):
+        WandbModelCheckpoint("model.keras")
+
+
+def test_disabled_run_still_saves(inside):
+    with wandb.init(mode="disabled"):
+        fit(WandbModelCheckpoint("model.keras"), epochs=1)
+    assert keras.saving.load_model(inside / "model.keras").built
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"filepath": ""}, "`filepath` must name"),
+        ({"filepath": "m.keras", "save_weights_only": True}, r"'\*\.weights\.h5'"),
+        ({"filepath": "m.h5", "save_weights_only": True}, r"'\*\.weights\.h5'"),
+        ({"filepath": "m{batch}.keras"}, r"placeholder \{batch\}"),
+        ({"mode": "best"}, "`mode` must be one of 'auto', 'min', 'max'. Received: mode='best'"),
+        ({"save_freq": 0}, "`save_freq` must be 'epoch' or a whole number"),
+        ({"save_freq": 2.0}, "Received: save_freq=2.0"),
+        ({"save_freq": True}, "Received: save_freq=True"),
+        ({"save_freq": "batch"}, "Received: save_freq='batch'"),
+        ({"when_busy": "drop"}, "`when_busy` must be one of 'wait', 'skip'"),
+        ({"options": object()}, "`options` are for TensorFlow's writers"),
+        ({"artifact": "my model"}, "the artifact needs a name .* Received: 'my model'"),
+    ],
+)
+def test_bad_arguments(offline_run, arguments, message):
+    offline_run()
+    with pytest.raises(ValueError, match=message):
+        WandbModelCheckpoint(**{"filepath": "model.keras", **arguments})
+
+
+def test_run_id_that_artifacts_refuse(offline_run):
+    offline_run(id="a b")
+    with pytest.raises(ValueError, match="Received: 'run_a b_model'"):
+        WandbModelCheckpoint("model.keras")
+    assert WandbModelCheckpoint("model.keras", artifact="fine")
+
+
+def test_placeholder_that_no_metric_fills(offline_run, inside):
+    offline_run()
+    with pytest.raises(KeyError, match=r"'acc'.*Known are: epoch, loss, mae"):
+        fit(WandbModelCheckpoint("{acc}.keras"), epochs=1)

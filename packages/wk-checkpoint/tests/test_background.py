@@ -9,10 +9,10 @@ import wandb
 from wk_checkpoint import CheckpointError, WandbModelCheckpoint, restore
 from wk_checkpoint.formats.keras_archive import KerasArchive
 from wk_core.keras import keras
-from wk_testing.resuming import X, Y, Shuffled, Witness, random_model, same, values
+from wk_testing.resuming import Shuffled, Witness, X, Y, random_model, same, values
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def inside(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -46,7 +46,7 @@ class Do(keras.callbacks.Callback):
         super().__init__()
         self.epoch, self.task = epoch, task
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch, logs=None):  # noqa: ARG002
         if epoch == self.epoch + 1:
             self.task()
 
@@ -64,7 +64,7 @@ def test_what_is_written_is_what_was_there_however_late(offline_run, inside, mon
     after_an_epoch_more = Witness()
 
     class OpenAtTheEnd(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
+        def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002
             if self.params["epochs"] == 2 and after_an_epoch_more.seen.keys() == {0} and batch == 6:
                 gate.open()  # the model has been trained on further batches by now
 
@@ -84,7 +84,7 @@ def tensors(path):
     return values(model)[: len(model.weights) + len(model.optimizer.variables)], model.get_config()
 
 
-def test_equal_to_a_synchronous_save(offline_run, inside):
+def test_equal_to_a_synchronous_save(offline_run):
     offline_run()
     waiting = WandbModelCheckpoint("waiting.keras", background=False, artifact="waiting")
     model = fit(WandbModelCheckpoint("background.keras"), waiting)
@@ -99,7 +99,7 @@ def test_equal_to_a_synchronous_save(offline_run, inside):
         assert its_config == config
 
 
-def test_configuration_is_that_of_the_moment(offline_run, inside, monkeypatch):
+def test_configuration_is_that_of_the_moment(offline_run, monkeypatch):
     offline_run()
     gate = Gate(monkeypatch)
     model = random_model()
@@ -145,7 +145,7 @@ def test_error_comes_back_and_names_the_checkpoint(offline_run, inside, monkeypa
     fit(WandbModelCheckpoint("model.keras"))
     before = (inside / "model.keras").read_bytes()
 
-    def fail(archive, contents, path):
+    def fail(archive, contents, path):  # noqa: ARG001
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
@@ -163,7 +163,7 @@ def test_fit_that_raises_still_saves(offline_run, read_back, inside, monkeypatch
     gate, witness = Gate(monkeypatch), Witness()
 
     class Raise(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
+        def on_epoch_begin(self, epoch, logs=None):  # noqa: ARG002
             if epoch == 1:
                 assert gate.reached.wait(60)
                 raise error("interrupted")
@@ -179,7 +179,7 @@ def test_fit_that_raises_still_saves(offline_run, read_back, inside, monkeypatch
     assert same(values(saved), witness.seen[0])
 
 
-def test_error_after_fit_has_raised_is_said(offline_run, inside, monkeypatch, capsys):
+def test_error_after_fit_has_raised_is_said(offline_run, monkeypatch):
     run = offline_run()
     monkeypatch.setenv("WANDB_SILENT", "false")
     said = []
@@ -194,7 +194,7 @@ def test_error_after_fit_has_raised_is_said(offline_run, inside, monkeypatch, ca
     monkeypatch.setattr(KerasArchive, "write", fail)
 
     class Raise(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
+        def on_epoch_begin(self, epoch, logs=None):  # noqa: ARG002
             if epoch == 1:
                 raise RuntimeError("interrupted")
 
@@ -238,7 +238,7 @@ def test_models_that_cannot_be_snapshot_are_saved_while_training_waits(
         counter.number += 1
 
     model.fit(X, Y, epochs=3, verbose=0, callbacks=[
-        WandbModelCheckpoint("{epoch}.weights.h5", save_weights_only=True), Do(0, count), Do(1, count),
+        WandbModelCheckpoint("{epoch}.weights.h5", save_weights_only=True), Do(0, count), Do(1, count),  # noqa: E501
     ])  # fmt: skip
     for epoch in range(3):
         counter.number = -1
@@ -273,7 +273,7 @@ def test_everything_else_in_a_model(offline_run, inside):
     model.compile("adam", "mse")
 
     class Step(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
+        def on_epoch_begin(self, epoch, logs=None):  # noqa: ARG002
             ones = [keras.ops.ones(v.shape) for v in model.other.trainable_variables]
             model.second.apply(ones, model.other.trainable_variables)
 

@@ -1,4 +1,4 @@
-"""What the callback saves, when, and what it calls it, read back from the disk and the run's file."""
+"""What the callback saves, when, and what it calls it, read back from disk and the run's file."""
 
 import json
 import math
@@ -23,7 +23,7 @@ class Say(keras.callbacks.Callback):
         logs[self.name] = self.numbers[epoch]
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def inside(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -41,7 +41,7 @@ def versions(file):
     return [(set(one.aliases), json.loads(one.metadata)) for one in file.artifacts]
 
 
-def test_is_a_keras_callback(offline_run, inside):
+def test_is_a_keras_callback(offline_run):
     offline_run()
     checkpoint = WandbModelCheckpoint("model.keras", "loss", 0, True, False, "min", "epoch")
     assert isinstance(checkpoint, keras.callbacks.ModelCheckpoint)
@@ -70,7 +70,7 @@ def test_every_epoch_is_a_version(offline_run, read_back, inside):
         assert same(values(saved), witness.seen[epoch])
 
 
-def test_metadata(offline_run, read_back, inside):
+def test_metadata(offline_run, read_back):
     run = offline_run()
     fit(WandbModelCheckpoint("model.keras", "loss"), epochs=1)
     ((_, metadata),) = versions(read_back(run))
@@ -114,9 +114,7 @@ def test_best_only_with_a_placeholder(offline_run, read_back, inside):
         ("auto", "val_mae", [3.0, 4.0, 2.0, 2.0], [0, 2]),
     ],
 )
-def test_best_moves_only_to_a_better_one(
-    offline_run, read_back, inside, mode, monitor, numbers, best
-):
+def test_best_moves_only_to_a_better_one(offline_run, read_back, mode, monitor, numbers, best):
     run = offline_run()
     checkpoint = WandbModelCheckpoint("model.keras", monitor, mode=mode)
     fit(Say(monitor, numbers), checkpoint, epochs=4)
@@ -126,7 +124,7 @@ def test_best_moves_only_to_a_better_one(
     assert json.loads(json.dumps(logged[1][1], allow_nan=False))  # no NaN in the metadata
 
 
-def test_threshold(offline_run, read_back, inside):
+def test_threshold(offline_run, read_back):
     run = offline_run()
     checkpoint = WandbModelCheckpoint(
         "model.keras", save_best_only=True, initial_value_threshold=2.5
@@ -155,7 +153,7 @@ def test_every_few_batches_with_best_only(offline_run, read_back, inside):
         assert same(values(saved), witness.seen[metadata["epoch"], metadata["batch"]])
 
 
-def test_batches_with_several_in_one_execution(offline_run, read_back, inside):
+def test_batches_with_several_in_one_execution(offline_run, read_back):
     if keras.backend.backend() == "torch":
         pytest.skip("PyTorch takes only one batch an execution")
     run = offline_run()
@@ -171,7 +169,7 @@ def test_batches_with_several_in_one_execution(offline_run, read_back, inside):
     ]
 
 
-def test_missing_metric_warns_once_and_names_those_there(offline_run, read_back, inside):
+def test_missing_metric_warns_once_and_names_those_there(offline_run, read_back):
     run = offline_run()
     with pytest.warns(UserWarning, match="save_best_only=True") as warned:
         fit(WandbModelCheckpoint("model.keras", save_best_only=True))
@@ -183,14 +181,14 @@ def test_missing_metric_warns_once_and_names_those_there(offline_run, read_back,
     ]
 
 
-def test_missing_metric_says_nothing_where_it_decides_nothing(offline_run, inside):
+def test_missing_metric_says_nothing_where_it_decides_nothing(offline_run):
     offline_run()
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         fit(WandbModelCheckpoint("model.keras"), epochs=1)
 
 
-def test_direction_that_nothing_tells(offline_run, inside):
+def test_direction_that_nothing_tells(offline_run):
     offline_run()
     say = Say("cost", [1.0, 2.0])
     with pytest.raises(ValueError, match="mode='max'"):
@@ -198,7 +196,7 @@ def test_direction_that_nothing_tells(offline_run, inside):
     fit(say, WandbModelCheckpoint("model.keras", "cost"), epochs=1)
 
 
-def test_verbose(offline_run, inside, capsys):
+def test_verbose(offline_run, capsys):
     offline_run()
     say = Say("val_loss", [3.0, 4.0])
     fit(say, WandbModelCheckpoint("m{epoch}.keras", verbose=1, save_best_only=True), epochs=2)
@@ -210,7 +208,7 @@ def test_verbose(offline_run, inside, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_two_callbacks_in_one_fit(offline_run, read_back, inside):
+def test_two_callbacks_in_one_fit(offline_run, read_back):
     run = offline_run()
     whole = WandbModelCheckpoint("model.keras")
     weights = WandbModelCheckpoint(
@@ -240,7 +238,7 @@ def test_subclass(offline_run, inside):
     assert (inside / "model.keras").is_file()
 
 
-def test_epochs_override_no_batch_hook(offline_run, inside):
+def test_epochs_override_no_batch_hook(offline_run):
     offline_run()
     checkpoint = WandbModelCheckpoint("model.keras")
     for hook in ("on_train_batch_end", "on_test_batch_end"):
@@ -289,7 +287,7 @@ def test_run_id_that_artifacts_refuse(offline_run):
     assert WandbModelCheckpoint("model.keras", artifact="fine")
 
 
-def test_placeholder_that_no_metric_fills(offline_run, inside):
+def test_placeholder_that_no_metric_fills(offline_run):
     offline_run()
     with pytest.raises(KeyError, match=r"'acc'.*Known are: epoch, loss, mae"):
         fit(WandbModelCheckpoint("{acc}.keras"), epochs=1)

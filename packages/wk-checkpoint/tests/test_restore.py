@@ -7,12 +7,12 @@ import wandb
 from wk_checkpoint import WandbModelCheckpoint, restore
 from wk_core.keras import backend, keras
 from wk_metrics import WandbMetricsLogger
-from wk_testing.resuming import BATCHES, SAMPLES, X, Y, Shuffled, random_model, same, values
+from wk_testing.resuming import BATCHES, SAMPLES, Shuffled, X, Y, random_model, same, values
 
 EPOCHS = 4
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def inside(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -131,7 +131,7 @@ def test_arrays_that_keras_shuffles(offline_run, inside):
     assert same(values(model), expected)
 
 
-def test_by_alias_offline(offline_run, inside):
+def test_by_alias_offline(offline_run):
     run = offline_run()
     witness = {}
 
@@ -146,7 +146,7 @@ def test_by_alias_offline(offline_run, inside):
         model = random_model(seed=0)
         assert restore(model, alias).initial_epoch == epoch + 1
         assert same(values(model), witness[epoch])
-    with pytest.raises(FileNotFoundError, match="'epoch_7'.*best, epoch_0, epoch_1, epoch_2"):
+    with pytest.raises(FileNotFoundError, match=r"'epoch_7'.*best, epoch_0, epoch_1, epoch_2"):
         restore(random_model(), "epoch_7", run=run)
 
 
@@ -194,7 +194,7 @@ def test_own_callback_takes_part(offline_run, inside):
     class Own(keras.callbacks.Callback):
         memory = 0
 
-        def on_epoch_end(self, epoch, logs=None):
+        def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
             self.memory += 1
 
         def get_training_state(self):

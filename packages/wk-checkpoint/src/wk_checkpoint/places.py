@@ -91,9 +91,9 @@ class LocalPlace:
 class RemotePlace:
     """A path such as `gs://bucket/model.keras`, reached through TensorFlow's file systems.
 
-    The checkpoint is written here and copied there under another name, which is then changed. A
-    file is replaced in one step where the file system can do that; a directory is not: between two
-    of them there is a moment without.
+    The checkpoint is written here. A file is copied there under another name, which is then
+    changed: it is replaced in one step where the file system can do that. A directory cannot be
+    renamed everywhere: the old one is removed before the new one is copied.
 
     Args:
         path: The path.
@@ -118,14 +118,15 @@ class RemotePlace:
             yield Path(directory, self.name)
 
     def publish(self, finished: Path) -> None:
-        """Copies what was written there, and gives it its name."""
+        """Copies what was written there."""
         parent, _, name = self._path.rpartition("/")
-        copy = f"{parent}/.{name}.unfinished"
         self._files.makedirs(parent)
-        self._remove(copy)
-        self._copy(finished, copy)
         if finished.is_dir():
             self.remove()
+            self._copy(finished, self._path)
+            return
+        copy = f"{parent}/.{name}.unfinished"
+        self._copy(finished, copy)
         self._files.rename(copy, self._path, overwrite=True)
 
     def remove(self) -> None:

@@ -1,7 +1,7 @@
 """One checkpoint after the other: from a model to a file in its place and a version in W&B."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

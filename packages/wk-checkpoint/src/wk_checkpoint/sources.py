@@ -35,13 +35,8 @@ def checkpoint_from(source: str | os.PathLike[str] | None, run: wandb.Run | None
             yield stack.enter_context(place_of(os.fspath(source)).local_copy())
             return
         run = resolve_run("restore", run)
-        if source is not None and ":" in source:
-            version = _version(run, source)
-        else:
-            alias = source or "latest"
-            version = _newest(_staged(run, alias), _uploaded(run, alias))
-            if version is None:
-                raise FileNotFoundError(_missing(run, alias))
+        name = source or "latest"
+        version = _version(run, name) if ":" in name else _own(run, name)
         if isinstance(version, Staged):
             yield version.path
         else:
@@ -52,6 +47,18 @@ def _is_path(source: str) -> bool:
     if is_remote(source):
         return True
     return ":" not in source and not OWN_ALIAS.fullmatch(source) and Path(source).exists()
+
+
+def _own(run: wandb.Run, alias: str) -> Staged | wandb.Artifact:
+    """Returns a checkpoint of the run itself."""
+    kept, uploaded = _staged(run, alias), _uploaded(run, alias)
+    if uploaded is None:
+        if kept is None:
+            raise FileNotFoundError(_missing(run, alias))
+        return kept
+    if kept is None or kept.metadata["saved_at"] < uploaded.metadata.get("saved_at", 0.0):
+        return uploaded
+    return kept
 
 
 def _staged(run: wandb.Run, alias: str) -> Staged | None:
@@ -76,14 +83,8 @@ def _version(run: wandb.Run, name: str) -> wandb.Artifact:
             "there are paths and the run's own checkpoints, by their aliases."
         )
     api = wandb.Api(overrides={"base_url": run.settings.base_url, "entity": run.entity})
-    return api.artifact(name, type=ARTIFACT_TYPE)
-
-
-def _newest(kept: Staged | None, uploaded: wandb.Artifact | None) -> Staged | wandb.Artifact | None:
-    if kept is None or uploaded is None:
-        return kept or uploaded
-    is_newer = kept.metadata["saved_at"] >= uploaded.metadata.get("saved_at", 0.0)
-    return kept if is_newer else uploaded
+    version: wandb.Artifact = api.artifact(name, type=ARTIFACT_TYPE)
+    return version
 
 
 def _missing(run: wandb.Run, alias: str) -> str:

@@ -75,7 +75,8 @@ def _exchange(one: Path, other: Path) -> bool:
     )
     if rename is None:
         return False
-    return 0 == rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _EXCHANGE)
+    arguments = (_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _EXCHANGE)
+    return int(rename(*arguments)) == 0
 
 
 def _write_through(path: Path, *, only_this: bool = False) -> None:

@@ -132,7 +132,7 @@ def samples_seen(model: Any) -> int:
 
 
 def serialized_config(model: Any) -> str:
-    """Returns the JSON of a model's architecture and compilation, as a `.keras` archive holds it."""
+    """Returns the JSON of a model's architecture and compilation, as in a `.keras` archive."""
     if LEGACY:
         text: str = model.to_json()
         return text

@@ -35,9 +35,9 @@ class Position:
     ) -> int:
         """Returns what to add to Keras' epoch numbers in a `fit` that starts at `initial_epoch`.
 
-        A training that is resumed goes on with `resumed_at`, whatever Keras calls it. Else an `initial_epoch` other than 0 is the user's own word for where the training stands; a
-        `fit` without one goes on where the last one of this run, or of the run that it resumes,
-        has ended.
+        A training that is resumed goes on with `resumed_at`, whatever Keras calls it. Else an
+        `initial_epoch` other than 0 is the user's own word for where the training stands; a `fit`
+        without one goes on where the last one of this run, or of the run that it resumes, ended.
         """
         if resumed_at is not None:
             return resumed_at - initial_epoch

@@ -64,8 +64,8 @@ def load_weights(model: Any, path: Path) -> None:
     """
     if not model.built:
         raise ValueError(
-            f"Model {model.name!r} has no weights yet to restore into: build it first, by giving it "
-            "a `keras.Input`, or by calling `model.build(input_shape)` or the model on a batch."
+            f"Model {model.name!r} has no weights yet to restore into: build it first, by giving "
+            "it a `keras.Input`, or by calling `model.build(input_shape)` or the model on a batch."
         )
     build_optimizer(model)
     with warnings.catch_warnings():

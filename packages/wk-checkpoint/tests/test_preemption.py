@@ -1,0 +1,85 @@
+"""A process that is told to go away."""
+
+import json
+
+import pytest
+
+from wk_checkpoint import WandbModelCheckpoint, restore
+from wk_testing.resuming import X, Y, Shuffled, random_model, same, values
+from wk_testing.scripts import run_script
+
+SCRIPT = """
+import os, signal, sys
+import wandb
+from wk_checkpoint import WandbModelCheckpoint
+from wk_core.keras import keras
+from wk_testing.resuming import X, Y, Shuffled, random_model
+
+class Terminate(keras.callbacks.Callback):
+    def on_{where}_batch_begin(self, batch, logs=None):
+        if batch == 3 and self.epoch == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+signal.signal(signal.SIGTERM, lambda *_: print("previous handler"))
+with wandb.init(project="p", mode="offline") as run:
+    checkpoint = WandbModelCheckpoint("model.keras", preemption=True)
+    random_model().fit(
+        Shuffled(), validation_data=(X, Y), validation_batch_size=8, epochs=4, shuffle=False,
+        verbose=0, callbacks=[checkpoint, Terminate()],
+    )
+"""
+
+
+@pytest.fixture(autouse=True)
+def inside(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(("where", "batch"), [("train", 4), ("test", 8)])
+def test_ends_with_a_checkpoint_and_goes_on(inside, offline_run, where, batch):
+    process = run_script(SCRIPT.format(where=where))
+    assert process.returncode == 75, process.stderr
+    assert process.stdout == "previous handler\n"
+    *_, facts = sorted(inside.glob("wandb/checkpoints/*/*/*/version.json"))
+    assert f"epoch_1_batch_{batch - 1}" in json.loads(facts.read_text())["aliases"]
+
+    offline_run()
+    arguments = {
+        "validation_data": (X, Y), "validation_batch_size": 8, "epochs": 4, "shuffle": False,
+        "verbose": 0,
+    }  # fmt: skip
+    expected = random_model()
+    history = expected.fit(Shuffled(), **arguments)
+    model = random_model(seed=0)
+    callbacks = [WandbModelCheckpoint("again.keras")]
+    state = restore(model, "model.keras", callbacks=callbacks)
+    assert (state.initial_epoch, state.batch) == (1, batch)
+    rest = state.fit(model, Shuffled(1), callbacks=callbacks, **arguments)
+    assert same(values(model), values(expected))
+    assert rest.history["loss"] == history.history["loss"][1:]
+    assert rest.history["val_loss"] == history.history["val_loss"][1:]
+
+
+def test_needs_the_main_thread(offline_run):
+    import threading
+
+    offline_run()
+    checkpoint = WandbModelCheckpoint("model.keras", preemption=True)
+    raised = []
+
+    def fit():
+        try:
+            random_model().fit(Shuffled(), verbose=0, shuffle=False, callbacks=[checkpoint])
+        except RuntimeError as error:
+            raised.append(str(error))
+
+    thread = threading.Thread(target=fit)
+    thread.start()
+    thread.join()
+    assert len(raised) == 1
+    assert "main thread" in raised[0]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from wk_checkpoint import WandbModelCheckpoint, restore
-from wk_testing.resuming import X, Y, Shuffled, random_model, same, values
+from wk_testing.resuming import Shuffled, X, Y, random_model, same, values
 from wk_testing.scripts import run_script
 
 SCRIPT = """

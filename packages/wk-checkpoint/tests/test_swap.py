@@ -74,9 +74,14 @@ def test_directory_at_every_instant(tmp_path, monkeypatch):
 def test_error_leaves_no_draft(tmp_path):
     target = tmp_path / "target"
     target.write_text("old")
-    with pytest.raises(RuntimeError, match="stop"), beside(target) as draft:
-        draft.write_text("half")
-        raise RuntimeError("stop")
+
+    def write_half():
+        with beside(target) as draft:
+            draft.write_text("half")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        write_half()
     assert list(tmp_path.iterdir()) == [target]
     assert target.read_text() == "old"
 

@@ -92,8 +92,8 @@ class RemotePlace:
     """A path such as `gs://bucket/model.keras`, reached through TensorFlow's file systems.
 
     The checkpoint is written here. A file is copied there under another name, which is then
-    changed: it is replaced in one step where the file system can do that. A directory cannot be
-    renamed everywhere: the old one is removed before the new one is copied.
+    changed: it is replaced in one step where the file system can do that. Directories cannot be
+    renamed everywhere: the new one is copied over the old one, file by file.
 
     Args:
         path: The path.
@@ -122,8 +122,8 @@ class RemotePlace:
         parent, _, name = self._path.rpartition("/")
         self._files.makedirs(parent)
         if finished.is_dir():
-            self.remove()
             self._copy(finished, self._path)
+            self._remove_others(finished, self._path)
             return
         copy = f"{parent}/.{name}.unfinished"
         self._copy(finished, copy)
@@ -158,6 +158,15 @@ class RemotePlace:
         self._files.makedirs(target)
         for entry in source.iterdir():
             self._copy(entry, f"{target}/{entry.name}")
+
+    def _remove_others(self, source: Path, target: str) -> None:
+        """Removes what is in a directory there and not in the one here."""
+        for name in self._files.listdir(target):
+            entry, path = source / name.rstrip("/"), f"{target}/{name.rstrip('/')}"
+            if not entry.exists():
+                self._remove(path)
+            elif entry.is_dir():
+                self._remove_others(entry, path)
 
     def _remove(self, path: str) -> None:
         if self._files.isdir(path):

@@ -61,7 +61,8 @@ def test_ends_with_a_checkpoint_and_goes_on(inside, offline_run, where, batch):
     assert (state.initial_epoch, state.batch) == (1, batch)
     rest = state.fit(model, Shuffled(1), callbacks=callbacks, **arguments)
     assert same(values(model), values(expected))
-    assert rest.history["loss"] == history.history["loss"][1:]
+    # Of a trained epoch there is what its last step computed, not what Keras computes from that.
+    assert rest.history["loss"] == pytest.approx(history.history["loss"][1:], rel=1e-6)
     assert rest.history["val_loss"] == history.history["val_loss"][1:]
 
 

@@ -32,7 +32,11 @@ class CheckpointError(RuntimeError):
             else "could not be saved; what was there before is as it was"
         )
         self.cause = cause
-        super().__init__(f"Checkpoint {moment} ({os.fspath(path)!r}) {what}: {cause!r}")
+        super().__init__(
+            f"Checkpoint {moment} ({os.fspath(path)!r}) {what}: "
+            # Not its repr, which is empty for TensorFlow's errors.
+            f"{type(cause).__name__}: {cause}"
+        )
 
 
 class MissingTensorFlowError(ImportError):

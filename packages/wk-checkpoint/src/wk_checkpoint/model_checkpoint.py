@@ -282,6 +282,8 @@ class WandbModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[mis
 
     def _close_interrupted(self) -> None:
         """Saves before the run finishes what a `fit` that never came to its end has left."""
+        if self._preemption is not None:
+            self._preemption.uninstall()
         error = self._close()
         if error is not None:
             wandb.termerror(f"WandbModelCheckpoint: {error}")

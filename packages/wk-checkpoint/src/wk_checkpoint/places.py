@@ -153,7 +153,8 @@ class RemotePlace:
 
     def _copy(self, source: Path, target: str) -> None:
         if not source.is_dir():
-            self._files.copy(str(source), target, overwrite=True)
+            self._remove(target)  # not every file system shortens a file that it overwrites
+            self._files.copy(str(source), target)
             return
         self._files.makedirs(target)
         for entry in source.iterdir():

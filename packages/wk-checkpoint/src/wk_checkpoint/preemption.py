@@ -40,11 +40,12 @@ class Preemption:
                 "WandbModelCheckpoint(preemption=True) needs `fit` to be called in the main "
                 "thread: Python gives signals to that one only."
             )
+        self.requested = False
         self._previous = signal.signal(signal.SIGTERM, self._note)
         self._is_installed = True
 
     def uninstall(self) -> None:
-        """Puts the handler back that was there before."""
+        """Puts the handler back that was there before; does nothing the second time."""
         if self._is_installed:
             self._is_installed = False
             signal.signal(signal.SIGTERM, self._previous)
@@ -63,4 +64,7 @@ class Preemption:
         raise SystemExit(EXIT_STATUS)
 
     def _note(self, signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        if self.requested:  # nobody has answered the first one: no training is under way
+            self.uninstall()
+            signal.raise_signal(signal.SIGTERM)
         self.requested = True

@@ -28,14 +28,16 @@ def beside(target: Path) -> Iterator[Path]:
     """
     directory = target.absolute().parent
     directory.mkdir(parents=True, exist_ok=True)
-    for unfinished in directory.glob(f"{_MARK}*"):
-        if unfinished.name.partition("--")[2] == target.name:
-            remove(unfinished)
-    path = directory / f"{_MARK}{os.getpid()}--{target.name}"
+    for left in directory.glob(f"{_MARK}*"):
+        if left.name.partition("--")[2] == target.name:
+            remove(left)
+    # A directory, so that what a writer puts beside its draft is removed with it.
+    unfinished = directory / f"{_MARK}{os.getpid()}--{target.name}"
+    unfinished.mkdir()
     try:
-        yield path
+        yield unfinished / target.name
     finally:
-        remove(path)
+        remove(unfinished)
 
 
 def swap_in(new: Path, target: Path) -> None:

@@ -203,10 +203,9 @@ class Trainer:
         return times
 
     def _copy(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        import jax
-
         variables = [*self.model.variables, *self.model.optimizer.variables]
-        jax.block_until_ready([self._keras.ops.copy(variable.value) for variable in variables])
+        for copy in [self._keras.ops.copy(variable.value) for variable in variables]:
+            copy.block_until_ready()
 
     def save_time(self) -> float:
         """Returns how long one of our checkpoints takes, from the snapshot until it is in place."""

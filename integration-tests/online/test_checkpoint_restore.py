@@ -46,6 +46,7 @@ NAMES = {
 @pytest.fixture
 def trained(wandb_server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The directory of a training in another process, on a machine that has no more of it."""
+    assert wandb_server.running
     process = run_script(TRAINED, str(tmp_path), WANDB_DIR=str(tmp_path))
     assert process.returncode == 0, process.stderr
     (tmp_path / "model.keras").unlink()
@@ -71,7 +72,8 @@ def test_every_name_leads_to_its_checkpoint(trained: Path):
 
 
 @pytest.mark.backend_free
-def test_missing_checkpoint_is_an_error_that_names_those_there_are(trained: Path):
+@pytest.mark.usefixtures("trained")
+def test_missing_checkpoint_is_an_error_that_names_those_there_are():
     model = random_model()
     with wandb.init(project="p", id="trained", resume="must"):
         with pytest.raises(FileNotFoundError, match="'epoch_9'") as missing:

@@ -82,9 +82,7 @@ def resume(directory: Path, alias: str, **arguments: Any) -> tuple[Any, Any, Any
         callbacks = callbacks_for(directory, **arguments)
         state = restore(model, alias, callbacks=callbacks)
         data = Shuffled(state.initial_epoch)
-        state.fit(
-            model, data, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=callbacks
-        )
+        state.fit(model, data, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=callbacks)
     return model, state, read(run)
 
 

@@ -61,7 +61,11 @@ def test_best_and_last_are_kept(tmp_path: Path):
     with wandb.init(project="p") as run:
         train(run, tmp_path / "models", Retention(best=1, last=2))
 
-    assert aliases(run) == {"v1": {"epoch_1", "best"}, "v4": {"epoch_4"}, "v5": {"epoch_5", "latest"}}
+    assert aliases(run) == {
+        "v1": {"epoch_1", "best"},
+        "v4": {"epoch_4"},
+        "v5": {"epoch_5", "latest"},
+    }
     with pytest.raises(wandb.errors.CommError):
         wandb.Api().artifact(f"p/run_{run.id}_model:v0")
     assert sorted(path.name for path in (tmp_path / "models").iterdir()) == [

@@ -105,7 +105,14 @@ def fit_from(
 
 
 def _end_epoch(
-    training: Any, model: Any, position: Position, *, validation_data: Any = None, **_: Any
+    training: Any,
+    model: Any,
+    position: Position,
+    *,
+    validation_data: Any = None,
+    validation_batch_size: int | None = None,
+    validation_steps: int | None = None,
+    **_: Any,
 ) -> None:
     """Does what `fit` does at the end of an epoch whose batches are all trained."""
     model.stop_training = False
@@ -113,10 +120,11 @@ def _end_epoch(
     training.on_epoch_begin(position.initial_epoch)
     logs = dict(position.metrics)
     if validation_data is not None:
-        inputs = validation_data if isinstance(validation_data, tuple) else (validation_data,)
-        names = ("x", "y", "sample_weight")
+        several = validation_data if isinstance(validation_data, tuple) else (validation_data,)
         results = model.evaluate(
-            **dict(zip(names, inputs, strict=False)),
+            **dict(zip(("x", "y", "sample_weight"), several, strict=False)),
+            batch_size=validation_batch_size,
+            steps=validation_steps,
             callbacks=training,
             return_dict=True,
             verbose=0,

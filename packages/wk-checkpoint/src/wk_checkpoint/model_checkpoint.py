@@ -168,6 +168,7 @@ class WandbModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[mis
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Starts afresh, whatever became of an earlier `fit`."""
         self._due = None
+        (self._saver or self._start_saver()).prepare(self.model)
         if self._preemption is not None:
             self._preemption.install()
 

@@ -18,7 +18,7 @@ from wk_checkpoint.snapshot import Snapshot, saved_variables
 from wk_checkpoint.training_state import record
 from wk_checkpoint.version_log import VersionLog
 from wk_core.background import Background
-from wk_core.keras import serialized_config, sync_state
+from wk_core.keras import prepare_saving, serialized_config, sync_state
 
 __all__ = ["Saver"]
 
@@ -61,6 +61,15 @@ class Saver:
         """Whether a checkpoint is being saved."""
         return self._background.busy
 
+    def prepare(self, model: Any) -> None:
+        """Does before training what else the first checkpoint would have to wait for.
+
+        For its writers Keras looks into its own classes, and for TensorFlow on every backend.
+        """
+        prepare_saving()
+        if model.built:
+            serialized_config(model)
+
     def save(
         self, checkpoint: Checkpoint, model: Any, *, best: float | None, callbacks: list[Any]
     ) -> None:
@@ -84,8 +93,11 @@ class Saver:
             draft = self._write(checkpoint, contents)
             self._background.submit(lambda: self._finish(checkpoint, draft))
         else:
+            handed_over = [contents]
+            del contents, snapshot
+            # Whatever comes after the writing does without the snapshot's memory.
             self._background.submit(
-                lambda: self._finish(checkpoint, self._write(checkpoint, contents))
+                lambda: self._finish(checkpoint, self._write(checkpoint, handed_over.pop()))
             )
         if not self._in_background:
             self._background.flush()

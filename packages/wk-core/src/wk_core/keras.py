@@ -155,6 +155,8 @@ def prepare_saving() -> None:
     what it has learnt under a name other than the one it looks for (3.15): inside a scope making
     them raises, so it has to find them made.
     """
+    if LEGACY:
+        return
     from keras.src.backend.common import global_state
     from keras.src.saving.saving_lib import get_attr_skipset
 

@@ -76,3 +76,53 @@ def test_training(trainings, number):
     assert written.column("batch/learning_rate") == pytest.approx(
         [0.1 / 2 ** (number // 10) for number in numbers]
     )
+
+
+CHECKPOINTS = """
+import sys
+import numpy as np
+import tensorflow as tf
+import wandb
+from wk_checkpoint import WandbModelCheckpoint, restore
+
+keras = tf.keras
+assert issubclass(WandbModelCheckpoint, keras.callbacks.ModelCheckpoint)
+x, y = np.random.rand(40, 2), np.random.rand(40, 1)
+
+def compiled():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    return model
+
+def values(model):
+    return [variable.numpy() for variable in [*model.weights, *model.optimizer.variables]]
+
+kinds = {"m.keras": False, "m.h5": False, "m.weights.h5": True, "models": False, "weights": True}
+with wandb.init(project="test", dir=sys.argv[1]):
+    for name, weights_only in kinds.items():
+        path = f"{sys.argv[1]}/{name}"
+        callbacks = [
+            WandbModelCheckpoint(path, "loss", save_weights_only=weights_only),
+            keras.callbacks.EarlyStopping("loss", patience=9),
+        ]
+        model = compiled()
+        model.fit(x, y, batch_size=4, epochs=2, verbose=0, callbacks=callbacks)
+        again = compiled()
+        state = restore(again, path, callbacks=callbacks)
+        assert (state.initial_epoch, state.global_step) == (2, 20), state
+        assert all(map(np.array_equal, values(again), values(model))), name
+        again.fit(x, y, initial_epoch=2, epochs=3, verbose=0, callbacks=callbacks)
+        print(name)
+    served = tf.saved_model.load(f"{sys.argv[1]}/models")
+    assert "serving_default" in served.signatures
+"""
+
+
+def test_checkpoints(tmp_path):
+    process = run_script(CHECKPOINTS, str(tmp_path), TF_USE_LEGACY_KERAS="1")
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.split() == ["m.keras", "m.h5", "m.weights.h5", "models", "weights"]
+    (directory,) = tmp_path.glob("wandb/offline-run-*")
+    aliases = [set(artifact.aliases) for artifact in read_run(directory).artifacts]
+    assert len(aliases) == 15
+    assert {"latest", "best", "epoch_0"} in aliases

@@ -54,7 +54,8 @@ def test_server_that_stays_away_leaves_the_checkpoints_here(
     train(tmp_path / "{epoch}.keras", witness, AtEpoch(1, wandb_server.stop), epochs=3)
     begun = time.monotonic()
     run.finish()
-    assert time.monotonic() - begun < 10
+    # The client itself takes longer than `finish_timeout` while it tries to upload a version.
+    assert time.monotonic() - begun < 100
     kept = checkpoints_kept(run)
     assert kept in (["1.keras", "2.keras", "3.keras"], ["2.keras", "3.keras"])
 

@@ -38,8 +38,12 @@ def receive(run: Run, message: dict[str, Any], client: str) -> None:
             _store_lines(run, _STREAMS[name], client, part.get("offset") or 0, lines)
         else:
             raise GapError(f"file {name!r} in the file stream")
+    state = "preempting" if message.get("preempting") else run.state
     if message.get("complete"):
-        changes["state"] = "failed" if message.get("exitcode") else "finished"
+        failed = "preempted" if state == "preempting" else "failed"
+        changes["state"] = failed if message.get("exitcode") else "finished"
+    elif state == "preempting":
+        changes["state"] = state
     elif message.get("files"):
         changes["state"] = "running"
     run.change(**changes)

@@ -6,7 +6,7 @@ forked from one process that has imported them and does nothing else.
 
 import multiprocessing
 import os
-import random
+import secrets
 import signal
 import socket
 import sys
@@ -36,7 +36,8 @@ def free_port() -> int:
     none of them takes it while the server is down.
     """
     while True:
-        port = random.randrange(20_000, 30_000)
+        # Not from Python's own generator, which trainings seed: all would get the same ports.
+        port = 20_000 + secrets.randbelow(10_000)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

@@ -216,7 +216,7 @@ def test_errors(offline_run, inside):
     with pytest.raises(FileNotFoundError, match=r"no checkpoint at .*nothing.keras"):
         restore(random_model(), inside / "nothing.keras")
     offline_run()
-    with pytest.raises(FileNotFoundError, match="There is none at all"):
+    with pytest.raises(FileNotFoundError, match="This machine keeps none"):
         restore(random_model())
     with pytest.raises(wandb.Error, match="is offline"):
         restore(random_model(), "project/name:latest")

@@ -85,6 +85,8 @@ class Saver:
             CheckpointError: If this checkpoint, or the one before it, cannot be saved.
         """
         self._background.flush()
+        if self._files is not None:
+            self._files.expect(checkpoint.path, checkpoint.judgement.score)
         sync_state(model)
         snapshot = self._snapshot(model)
         state = record(checkpoint.moment, best=best, model=model, callbacks=callbacks)
@@ -176,6 +178,8 @@ def _naming(checkpoint: Checkpoint, *, written: bool = False) -> Iterator[None]:
     """Has an error name the checkpoint."""
     try:
         yield
+    except CheckpointError:  # names one already: another one, whose upload has failed meanwhile
+        raise
     except Exception as error:
         raise CheckpointError(
             checkpoint.moment.alias, checkpoint.path, error, written=written

@@ -36,7 +36,7 @@ def checkpoint_from(source: str | os.PathLike[str] | None, run: wandb.Run | None
             return
         run = resolve_run("restore", run)
         name = source or "latest"
-        version = _version(run, name) if ":" in name else _own(run, name)
+        version = _named(run, name) if ":" in name else _own(run, name)
         if isinstance(version, Staged):
             yield version.path
         else:
@@ -47,6 +47,14 @@ def _is_path(source: str) -> bool:
     if is_remote(source):
         return True
     return ":" not in source and not OWN_ALIAS.fullmatch(source) and Path(source).exists()
+
+
+def _named(run: wandb.Run, name: str) -> wandb.Artifact:
+    """Returns any checkpoint on the server."""
+    version = _version(run, name)
+    if version is None:
+        raise FileNotFoundError(f"restore: there is no artifact {name!r} of type 'model'.")
+    return version
 
 
 def _own(run: wandb.Run, alias: str) -> Staged | wandb.Artifact:
@@ -70,28 +78,49 @@ def _staged(run: wandb.Run, alias: str) -> Staged | None:
 def _uploaded(run: wandb.Run, alias: str) -> wandb.Artifact | None:
     if run.offline:
         return None
-    try:
-        return _version(run, f"{run.entity}/{run.project}/{artifact_name(run)}:{alias}")
-    except wandb.errors.CommError:  # there is none
-        return None
+    return _version(run, f"{_collection(run)}:{alias}")
 
 
-def _version(run: wandb.Run, name: str) -> wandb.Artifact:
+def _version(run: wandb.Run, name: str) -> wandb.Artifact | None:
     if run.offline:
         raise wandb.Error(
             f"restore: artifact {name!r} is on a server, and run {run.id!r} is offline. Offline "
             "there are paths and the run's own checkpoints, by their aliases."
         )
-    api = wandb.Api(overrides={"base_url": run.settings.base_url, "entity": run.entity})
+    api = _api(run)
+    if not api.artifact_exists(name, type=ARTIFACT_TYPE):
+        return None
     version: wandb.Artifact = api.artifact(name, type=ARTIFACT_TYPE)
     return version
 
 
+def _api(run: wandb.Run) -> wandb.Api:
+    place = {"entity": run.entity, "project": run.project}
+    return wandb.Api(overrides={"base_url": run.settings.base_url, **place})
+
+
+def _collection(run: wandb.Run) -> str:
+    return f"{run.entity}/{run.project}/{artifact_name(run)}"
+
+
 def _missing(run: wandb.Run, alias: str) -> str:
     name = artifact_name(run)
-    aliases = sorted({alias for one in staged(run, name) for alias in one.aliases})
-    there_are = f"This machine keeps {', '.join(aliases)}." if aliases else "There is none at all."
-    return f"restore: run {run.id!r} has no checkpoint {alias!r} (artifact {name!r}). {there_are}"
+    here = {alias for one in staged(run, name) for alias in one.aliases}
+    there = set() if run.offline else set(_uploaded_aliases(run))
+    there_are = [f"This machine keeps {', '.join(sorted(here)) or 'none'}."]
+    if not run.offline:
+        there_are.append(f"The server has {', '.join(sorted(there)) or 'none'}.")
+    return (
+        f"restore: run {run.id!r} has no checkpoint {alias!r} (artifact {name!r}). "
+        f"{' '.join(there_are)}"
+    )
+
+
+def _uploaded_aliases(run: wandb.Run) -> Iterator[str]:
+    api = _api(run)
+    if api.artifact_collection_exists(_collection(run), ARTIFACT_TYPE):
+        for version in api.artifacts(ARTIFACT_TYPE, _collection(run)):
+            yield from version.aliases
 
 
 def _download(version: wandb.Artifact, directory: str) -> Path:

@@ -44,6 +44,11 @@ class Staged:
         """The checkpoint, a file or a directory, under the name that the user gave it."""
         return next((self.directory / _FILES).iterdir())
 
+    @property
+    def moment(self) -> str:
+        """The alias that says when it was taken."""
+        return next(alias for alias in self.aliases if alias.startswith("epoch_"))
+
     def remove(self) -> None:
         """Removes it."""
         remove(self.directory)

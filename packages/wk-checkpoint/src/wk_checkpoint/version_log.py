@@ -10,7 +10,7 @@ from wk_checkpoint.formats import Format
 from wk_checkpoint.retention import Retention
 from wk_checkpoint.staging import Staged, stage
 from wk_checkpoint.uploads import Uploads
-from wk_core.artifacts import check_name, log_artifact
+from wk_core.artifacts import check_name, log_artifact, log_without_asking
 
 __all__ = ["ARTIFACT_TYPE", "VersionLog", "artifact_name"]
 
@@ -38,6 +38,7 @@ class VersionLog:
     def __init__(self, run: wandb.Run, artifact: str, retention: Retention | None) -> None:
         self._run = run
         self._artifact = artifact
+        log_without_asking(run)
         self._uploads = None if run.offline else Uploads(run, retention)
 
     def stage(self, path: Path, name: str, checkpoint: Checkpoint, format: Format) -> Staged:  # noqa: A002

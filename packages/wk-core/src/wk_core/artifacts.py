@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import wandb
 
-__all__ = ["check_name", "log_artifact"]
+__all__ = ["check_name", "log_artifact", "log_without_asking"]
 
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
 
@@ -76,3 +76,19 @@ def log_artifact(
         else:
             raise FileNotFoundError(f"Nothing to log as artifact {name!r}: there is no {path}.")
     return run.log_artifact(artifact, aliases=list(aliases))
+
+
+def log_without_asking(run: wandb.Run) -> None:
+    """Has `run.log_artifact` return at once, whether the server answers or not.
+
+    Before it hands an artifact over, wandb (0.31) makes sure that the server knows the key, and
+    asks it for the type of the artifact's earlier versions. While the server is away, the first
+    ends in an `AuthenticationError`, and the second takes 19 seconds, each time. The key has just
+    been good for the run, and a wrong type is refused by the server itself.
+
+    Args:
+        run: The run, just begun.
+    """
+    if not run.disabled and not run.offline:
+        api = run._public_api()  # wandb keeps it for the run's own calls
+        api._expected_artifact_type = lambda **_: None  # type: ignore[method-assign]

@@ -139,7 +139,22 @@ def serialized_config(model: Any) -> str:
     from keras.src.saving.serialization_lib import ObjectSharingScope
 
     with ObjectSharingScope():  # a layer that is used twice stays one layer
-        return json.dumps(keras.saving.serialize_keras_object(model))
+        tree = keras.saving.serialize_keras_object(model)
+    return json.dumps(_with_own_numbers(tree, {}))
+
+
+def _with_own_numbers(tree: Any, numbers: dict[int, int]) -> Any:
+    """Numbers shared objects from 0: Keras takes their addresses, other ones in each process."""
+    if isinstance(tree, dict):
+        return {
+            key: numbers.setdefault(value, len(numbers))
+            if key == "shared_object_id"
+            else _with_own_numbers(value, numbers)
+            for key, value in tree.items()
+        }
+    if isinstance(tree, list | tuple):
+        return [_with_own_numbers(value, numbers) for value in tree]
+    return tree
 
 
 def all_layers(model: Any) -> list[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import wandb
 from wandb.sdk.wandb_run import TeardownHook, TeardownStage
 
-__all__ = ["after_finish", "before_finish", "resolve_run"]
+__all__ = ["after_finish", "before_finish", "has_given_up", "resolve_run"]
 
 
 def resolve_run(callback_name: str, run: wandb.Run | None = None) -> wandb.Run:
@@ -91,3 +91,8 @@ def after_finish(run: wandb.Run, task: Callable[[], None]) -> None:
     """
     if not run.disabled:
         run._teardown_hooks.append(TeardownHook(task, TeardownStage.LATE))
+
+
+def has_given_up(run: wandb.Run) -> bool:
+    """Tells whether a run has finished because of `finish_timeout`, with something not uploaded."""
+    return bool(run._finish_timed_out)

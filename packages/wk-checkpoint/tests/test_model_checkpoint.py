@@ -291,3 +291,14 @@ def test_placeholder_that_no_metric_fills(offline_run):
     offline_run()
     with pytest.raises(KeyError, match=r"'acc'.*Known are: epoch, loss, mae"):
         fit(WandbModelCheckpoint("{acc}.keras"), epochs=1)
+
+
+def test_directory_with_other_things_is_refused_at_once(offline_run, inside):
+    offline_run()
+    (inside / "models").mkdir()
+    (inside / "models" / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"would be lost: notes\.txt"):
+        WandbModelCheckpoint("models", save_weights_only=True)
+    (inside / "m.keras").mkdir()
+    with pytest.raises(FileExistsError, match="is a directory; the checkpoint is a file"):
+        WandbModelCheckpoint("m.keras")

@@ -150,6 +150,16 @@ def test_by_alias_offline(offline_run):
         restore(random_model(), "epoch_7", run=run)
 
 
+def test_another_artifact_of_an_offline_run(offline_run):
+    offline_run()
+    checkpoint = WandbModelCheckpoint("model.keras", artifact="mine")
+    model = random_model()
+    fit(model, Shuffled(), [checkpoint], epochs=1)
+    again = random_model(seed=0)
+    restore(again, "mine:latest")
+    assert same(values(again), values(model))
+
+
 def test_axes_go_on(offline_run, read_back, inside):
     interrupted = offline_run()
     logger = WandbMetricsLogger("batch")

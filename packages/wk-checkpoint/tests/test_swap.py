@@ -13,6 +13,7 @@ pytestmark = pytest.mark.backend_free
 def write(path, text, *, directory):
     if directory:
         (path / "inside").mkdir(parents=True)
+        (path / "checkpoint").touch()
         (path / "inside" / "text").write_text(text)
     else:
         path.write_text(text)
@@ -98,3 +99,27 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path):
     remove(other)
     remove(target)
     assert list(tmp_path.iterdir()) == [kept]
+
+
+@pytest.mark.parametrize("directory", [False, True])
+def test_what_is_no_checkpoint_is_not_replaced(tmp_path, directory):
+    target = tmp_path / "models"
+    target.mkdir()
+    notes = target / "notes.txt"
+    notes.write_text("mine")
+    with beside(target) as draft:
+        write(draft, "new", directory=directory)
+        with pytest.raises(FileExistsError, match=r"lost: notes.txt|is a directory; the"):
+            swap_in(draft, target)
+    assert notes.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_file_is_not_replaced_by_a_directory(tmp_path):
+    target = tmp_path / "models"
+    target.write_text("mine")
+    with beside(target) as draft:
+        write(draft, "new", directory=True)
+        with pytest.raises(FileExistsError, match="is a file; the checkpoint is a directory"):
+            swap_in(draft, target)
+    assert target.read_text() == "mine"

@@ -11,7 +11,7 @@ from wk_checkpoint.checkpoint import Checkpoint
 from wk_checkpoint.formats import format_for
 from wk_checkpoint.interval import BatchInterval
 from wk_checkpoint.local_files import LocalFiles
-from wk_checkpoint.moment import Moment
+from wk_checkpoint.moment import Moment, placeholders
 from wk_checkpoint.monitoring import Judgement, Monitor, numbers_in
 from wk_checkpoint.places import place_of
 from wk_checkpoint.preemption import Preemption
@@ -73,6 +73,7 @@ class WandbModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[mis
         ValueError: If an argument is not as above, or the artifact's name is not acceptable.
         TypeError: If `options` are for another writer.
         MissingTensorFlowError: If TensorFlow is needed, but not installed.
+        FileExistsError: If there is something else than a checkpoint at `filepath`.
 
     Example:
         ```python
@@ -116,7 +117,9 @@ class WandbModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[mis
         check_save_freq(save_freq)
         check_filepath(filepath, save_freq)
         self._format = format_for(filepath, weights_only=save_weights_only, options=options)
-        place_of(filepath)
+        place = place_of(filepath)
+        if not placeholders(filepath):
+            place.check(directory=self._format.directory)
         super().__init__(
             # Keras accepts files only.
             _STAND_IN[bool(save_weights_only)],

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from wk_checkpoint.formats.tensorflow import tensorflow
-from wk_checkpoint.swap import beside, remove, swap_in
+from wk_checkpoint.swap import beside, check_entries, check_replaceable, remove, swap_in
 
 __all__ = ["Place", "is_remote", "place_of"]
 
@@ -21,6 +21,9 @@ class Place(Protocol):
     @property
     def name(self) -> str:
         """The last part of its path."""
+
+    def check(self, *, directory: bool) -> None:
+        """Raises FileExistsError if something is there that a checkpoint must not replace."""
 
     def draft(self) -> contextlib.AbstractContextManager[Path]:
         """Gives a local path to write to, which is removed in the end."""
@@ -68,6 +71,10 @@ class LocalPlace:
         """The last part of the path."""
         return self._path.name
 
+    def check(self, *, directory: bool) -> None:
+        """Raises FileExistsError if there is something else than such a checkpoint."""
+        check_replaceable(self._path, directory=directory)
+
     def draft(self) -> contextlib.AbstractContextManager[Path]:
         """Gives a path beside it to write to."""
         return beside(self._path)
@@ -111,6 +118,12 @@ class RemotePlace:
         """The last part of the path."""
         return self._path.rpartition("/")[2]
 
+    def check(self, *, directory: bool) -> None:
+        """Raises FileExistsError if there is a directory with something else in it."""
+        if directory and self._files.isdir(self._path):
+            entries = self._files.listdir(self._path)
+            check_entries(self._path, [name.rstrip("/") for name in entries])
+
     @contextlib.contextmanager
     def draft(self) -> Iterator[Path]:
         """Gives a path on this machine to write to."""
@@ -122,6 +135,7 @@ class RemotePlace:
         parent, _, name = self._path.rpartition("/")
         self._files.makedirs(parent)
         if finished.is_dir():
+            self.check(directory=True)
             self._copy(finished, self._path)
             self._remove_others(finished, self._path)
             return

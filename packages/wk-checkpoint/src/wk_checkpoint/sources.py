@@ -44,13 +44,16 @@ def checkpoint_from(source: str | os.PathLike[str] | None, run: wandb.Run | None
 
 
 def _is_path(source: str) -> bool:
-    if is_remote(source):
-        return True
-    return ":" not in source and not OWN_ALIAS.fullmatch(source) and Path(source).exists()
+    return is_remote(source) or (not OWN_ALIAS.fullmatch(source) and Path(source).exists())
 
 
-def _named(run: wandb.Run, name: str) -> wandb.Artifact:
-    """Returns any checkpoint on the server."""
+def _named(run: wandb.Run, name: str) -> Staged | wandb.Artifact:
+    """Returns any checkpoint on the server, or one of the offline run's other artifacts."""
+    if run.offline and "/" not in name:
+        artifact, _, alias = name.partition(":")
+        kept = _staged(run, artifact, alias)
+        if kept is not None:
+            return kept
     version = _version(run, name)
     if version is None:
         raise FileNotFoundError(f"restore: there is no artifact {name!r} of type 'model'.")
@@ -59,7 +62,7 @@ def _named(run: wandb.Run, name: str) -> wandb.Artifact:
 
 def _own(run: wandb.Run, alias: str) -> Staged | wandb.Artifact:
     """Returns a checkpoint of the run itself."""
-    kept, uploaded = _staged(run, alias), _uploaded(run, alias)
+    kept, uploaded = _staged(run, artifact_name(run), alias), _uploaded(run, alias)
     if uploaded is None:
         if kept is None:
             raise FileNotFoundError(_missing(run, alias))
@@ -69,9 +72,9 @@ def _own(run: wandb.Run, alias: str) -> Staged | wandb.Artifact:
     return kept
 
 
-def _staged(run: wandb.Run, alias: str) -> Staged | None:
+def _staged(run: wandb.Run, artifact: str, alias: str) -> Staged | None:
     """Returns what this machine keeps: all of an offline run, and what was never uploaded."""
-    named = [one for one in staged(run, artifact_name(run)) if alias in one.aliases]
+    named = [one for one in staged(run, artifact) if alias in one.aliases]
     return max(named, key=lambda one: one.order, default=None)
 
 

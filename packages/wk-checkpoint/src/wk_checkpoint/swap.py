@@ -9,11 +9,11 @@ import ctypes
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["beside", "remove", "swap_in"]
+__all__ = ["beside", "check_entries", "check_replaceable", "remove", "swap_in"]
 
 _MARK: Final = ".wk-unfinished-"
 _AT_FDCWD: Final = -100 if sys.platform.startswith("linux") else -2
@@ -40,6 +40,31 @@ def beside(target: Path) -> Iterator[Path]:
         remove(unfinished)
 
 
+def check_replaceable(target: Path, *, directory: bool) -> None:
+    """Raises FileExistsError if there is something at `target` that is no such checkpoint.
+
+    Args:
+        target: Where a checkpoint shall go.
+        directory: Whether it is a directory.
+    """
+    if not target.exists():
+        return
+    if target.is_dir() != directory:
+        is_there, wanted = ("file", "directory") if directory else ("directory", "file")
+        raise FileExistsError(f"{str(target)!r} is a {is_there}; the checkpoint is a {wanted}.")
+    if directory:
+        check_entries(str(target), [entry.name for entry in target.iterdir()])
+
+
+def check_entries(directory: str, names: Collection[str]) -> None:
+    """Raises FileExistsError if a directory with these entries holds more than a checkpoint."""
+    if names and not {"saved_model.pb", "checkpoint"} & set(names):
+        raise FileExistsError(
+            f"{directory!r} is a directory with other things than a checkpoint, which would be "
+            f"lost: {', '.join(sorted(names)[:5])}. Name a new one."
+        )
+
+
 def swap_in(new: Path, target: Path) -> None:
     """Puts the finished `new` in the place of `target`, if there is one, which is removed.
 
@@ -47,9 +72,13 @@ def swap_in(new: Path, target: Path) -> None:
     cannot be exchanged (Windows, some network file systems), the old one is moved away first: a
     process that is killed in between leaves it beside the target, under a name that starts with
     a dot.
+
+    Raises:
+        FileExistsError: If there is something else than a checkpoint at `target`.
     """
+    check_replaceable(target, directory=new.is_dir())
     _write_through(new)
-    if not new.is_dir() and not target.is_dir():
+    if not new.is_dir():
         new.replace(target)
     elif not target.exists():
         new.rename(target)

@@ -20,6 +20,10 @@ class Format(Protocol):
     def whole(self) -> bool:
         """Whether it keeps architecture and compilation, besides weights and optimizer."""
 
+    @property
+    def directory(self) -> bool:
+        """Whether it is a directory, not a file."""
+
     def obstacle(self, model: Any) -> str | None:
         """Returns why a model cannot be saved from a snapshot, or None if it can."""
 

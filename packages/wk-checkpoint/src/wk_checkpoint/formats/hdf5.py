@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import h5py
 
 from wk_checkpoint.contents import Contents
-from wk_checkpoint.formats.weights import read_state, write_state
+from wk_checkpoint.formats.weights import read_state, require_built, write_state
 from wk_checkpoint.snapshot import obstacle
 from wk_checkpoint.twin import Twins
 from wk_core.keras import build_optimizer, load_optimizer_from_hdf5
@@ -20,6 +20,7 @@ class HDF5File:
 
     name: ClassVar[str] = "h5"
     whole: ClassVar[bool] = True
+    directory: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._twins = Twins(with_optimizer=True)
@@ -39,6 +40,7 @@ class HDF5File:
 
     def load(self, model: Any, path: Path) -> None:
         """Loads weights and optimizer state into a built model."""
+        require_built(model)
         model.load_weights(path)
         if getattr(model, "optimizer", None) is not None:
             build_optimizer(model)

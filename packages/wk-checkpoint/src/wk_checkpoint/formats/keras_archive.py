@@ -31,6 +31,7 @@ class KerasArchive:
 
     name: ClassVar[str] = "keras"
     whole: ClassVar[bool] = True
+    directory: ClassVar[bool] = False
 
     def obstacle(self, model: Any) -> str | None:
         """Returns why a model cannot be saved from a snapshot, or None if it can."""

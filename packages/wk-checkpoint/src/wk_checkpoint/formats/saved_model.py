@@ -32,6 +32,7 @@ class SavedModel:
 
     name: ClassVar[str] = "saved_model"
     whole: ClassVar[bool] = True
+    directory: ClassVar[bool] = True
 
     def __init__(self, options: Any) -> None:
         self._options = checked_options(options, "tf.saved_model.SaveOptions", "A SavedModel")

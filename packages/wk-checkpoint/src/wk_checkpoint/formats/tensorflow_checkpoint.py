@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final
 
 from wk_checkpoint.contents import Contents
 from wk_checkpoint.formats.tensorflow import checked_options, tensorflow
+from wk_checkpoint.formats.weights import require_built
 from wk_checkpoint.snapshot import obstacle
 from wk_checkpoint.state_file import STATE_NAME, decode
 from wk_checkpoint.twin import Twins
@@ -34,6 +35,7 @@ class TensorFlowCheckpoint:
 
     name: ClassVar[str] = "tensorflow_checkpoint"
     whole: ClassVar[bool] = False
+    directory: ClassVar[bool] = True
 
     def __init__(self, options: Any) -> None:
         self._options = checked_options(
@@ -63,6 +65,7 @@ class TensorFlowCheckpoint:
     def load(self, model: Any, path: Path) -> None:
         """Restores weights and optimizer state of a built model."""
         tf = tensorflow("A TensorFlow checkpoint")
+        require_built(model)
         build_optimizer(model)
         objects = _objects(model, tf)
         status = tf.train.Checkpoint(**objects).read(tf.train.latest_checkpoint(str(path)))

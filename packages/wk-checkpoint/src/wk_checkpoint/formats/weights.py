@@ -14,7 +14,7 @@ from wk_checkpoint.snapshot import obstacle
 from wk_checkpoint.state_file import STATE_NAME, decode
 from wk_core.keras import build_optimizer
 
-__all__ = ["WeightsFile", "load_weights", "read_state", "write_state"]
+__all__ = ["WeightsFile", "load_weights", "read_state", "require_built", "write_state"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class WeightsFile:
 
     name: ClassVar[str] = "weights.h5"
     whole: ClassVar[bool] = False
+    directory: ClassVar[bool] = False
 
     def obstacle(self, model: Any) -> str | None:
         """Returns why a model cannot be saved from a snapshot, or None if it can."""
@@ -62,11 +63,7 @@ def load_weights(model: Any, path: Path) -> None:
     Raises:
         ValueError: If the model is not built, or not the one that was saved.
     """
-    if not model.built:
-        raise ValueError(
-            f"Model {model.name!r} has no weights yet to restore into: build it first, by giving "
-            "it a `keras.Input`, or by calling `model.build(input_shape)` or the model on a batch."
-        )
+    require_built(model)
     build_optimizer(model)
     with warnings.catch_warnings():
         # Keras only warns when it leaves an optimizer's state out: training would not go on.
@@ -78,3 +75,12 @@ def load_weights(model: Any, path: Path) -> None:
                 f"{path.name} was saved from a model that is not like {model.name!r}, or was "
                 f"compiled with another optimizer: {error}"
             ) from error
+
+
+def require_built(model: Any) -> None:
+    """Raises ValueError if a model has no variables yet."""
+    if not model.built:
+        raise ValueError(
+            f"Model {model.name!r} has no weights yet to restore into: build it first, by giving "
+            "it a `keras.Input`, or by calling `model.build(input_shape)` or the model on a batch."
+        )

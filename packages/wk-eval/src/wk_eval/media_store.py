@@ -10,7 +10,7 @@ import wandb
 from PIL import Image as PILImage
 from wandb.sdk.data_types.helper_types.classes import Classes
 
-from wk_eval.pixels import Pixels, encode_png
+from wk_eval.pixels import encode_png
 from wk_eval.staging import Entry, file_entry, md5_of, reference
 from wk_eval.table_image import Content
 
@@ -52,9 +52,8 @@ class MediaStore:
             content.settle(holder, described)
         return described
 
-    def store_mask(self, mask: Pixels) -> dict[str, Any]:
-        """Returns what says where a mask of class numbers is; stores it."""
-        file = encode_png(mask)
+    def store_mask(self, file: bytes) -> dict[str, Any]:
+        """Returns what says where a mask of class numbers is; stores it, a PNG file."""
         path = f"media/images/mask/{md5_of(file)}.mask.png"
         self._store_file(path, file)
         return {"_type": "mask", "path": path, "sha256": hashlib.sha256(file).hexdigest()}

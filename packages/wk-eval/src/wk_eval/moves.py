@@ -33,11 +33,11 @@ class Moves:
         """
         by_example = list(zip(*self._standings, strict=True))
         moved = [_moved(values) for values in by_example]
-        for number in np.argsort([-abs(each) for each in moved], kind="stable"):
-            yield int(number), [moved[number], *by_example[number]]
+        for number in np.argsort([-abs(each) for each in moved], kind="stable").tolist():
+            yield number, [moved[number], *by_example[number]]
 
 
 def _moved(values: tuple[Any, ...]) -> float:
     if isinstance(values[0], float):
-        return float(values[-1] - values[0])
-    return float(sum(one != other for one, other in itertools.pairwise(values)))
+        return float(values[-1]) - values[0]
+    return sum(one != other for one, other in itertools.pairwise(values))

@@ -59,7 +59,7 @@ class Scores:
                 "several is meant, say with `output`"
             )
         if from_logits is None:
-            from_logits = bool(getattr(_loss(model, output), "from_logits", False))
+            from_logits = bool(getattr(loss_of(model, output), "from_logits", False))
         binary = outputs.shape[-1] == 1 and not independent
         return cls(2 if binary else outputs.shape[-1], from_logits, independent, binary)
 
@@ -100,7 +100,8 @@ class Scores:
             )
 
 
-def _loss(model: Any, output: str | int | None) -> Any:
+def loss_of(model: Any, output: str | int | None) -> Any:
+    """Returns the loss that a model was compiled with, that of one of several outputs."""
     loss = getattr(model, "loss", None)
     if isinstance(loss, dict):
         return loss.get(output)

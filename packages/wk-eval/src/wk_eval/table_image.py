@@ -15,6 +15,8 @@ from wandb.sdk.data_types.image import _ImageFileType
 from wk_eval.arrays import as_array, is_tensor
 from wk_eval.pixels import PixelRange, Pixels
 
+_PICTURE_KEYS: Final = ("_type", "format", "height", "path", "sha256", "width")
+
 
 class Content:
     """What an image shows: pixels, until they are stored, then the JSON that says where.
@@ -84,7 +86,7 @@ class TableImage(wandb.Image):
     content: Content
     wb_type: _dtypes.Type | None = None  # where it cannot be told from what follows
     extra: dict[str, Any] | None = None  # boxes, masks and classes that are stored already
-    class_masks: Mapping[str, Pixels] = MappingProxyType({})  # masks that are not
+    class_masks: Mapping[str, bytes] = MappingProxyType({})  # masks that are not, as PNG files
     _is_new = False
     _path = _Settling()
     _is_tmp = _Settling()
@@ -107,7 +109,7 @@ class TableImage(wandb.Image):
     def stored(cls, store: Any, json: dict[str, Any], wb_type: _dtypes.Type | None) -> "TableImage":
         """Returns the image that a stored cell describes."""
         image = cls.holding(Content())
-        image.content.settle(store, json)
+        image.content.settle(store, {key: json[key] for key in _PICTURE_KEYS})
         image._caption, image._grouping = json.get("caption"), json.get("grouping")
         image._width, image._height = json["width"], json["height"]
         image.wb_type = wb_type

@@ -8,12 +8,15 @@ import wandb
 from wandb.sdk.data_types import _dtypes
 
 from wk_core.background import Background
+from wk_eval.room import Room
 from wk_eval.table_image import TableImage
 from wk_eval.table_store import TableStore
 
-# How many rows, and how many bytes of pixels, are handed to the background at once.
-_CHUNK_ROWS: Final = 128
-_CHUNK_BYTES: Final = 4 << 20
+# How many rows, and how many bytes of pixels, are handed to the background at once; and how many
+# bytes of pixels may wait there.
+_CHUNK_ROWS: Final = 1024
+_CHUNK_BYTES: Final = 1 << 20
+_WAITING_BYTES: Final = 8 << 20
 _UNKNOWN: Final = _dtypes.UnknownType()  # type: ignore[no-untyped-call]
 
 
@@ -49,6 +52,7 @@ class EvalTable(wandb.Table):
         self._source: TableStore | None = None if source is None else source.store
         self._chunk: list[list[Any]] = []
         self._chunk_bytes = 0
+        self._room = Room(_WAITING_BYTES)
         self.waiting: dict[int, list[Any]] = {}
         self.is_incomplete = False
         self.store: TableStore = self._new_store()
@@ -94,6 +98,7 @@ class EvalTable(wandb.Table):
         )
         if len(self._chunk) >= _CHUNK_ROWS or self._chunk_bytes >= _CHUNK_BYTES:
             self.hand_over()
+            self._room.wait_for_room()
 
     def add_column(
         self,
@@ -137,9 +142,11 @@ class EvalTable(wandb.Table):
 
     def hand_over(self) -> None:
         """Hands the rows that were added to the background."""
-        chunk, self._chunk, self._chunk_bytes = self._chunk, [], 0
+        chunk, self._chunk = self._chunk, []
+        size, self._chunk_bytes = self._chunk_bytes, 0
         if chunk:
-            self._background.submit(partial(self._store_rows, chunk))
+            self._room.take(size)
+            self._background.submit(partial(self._store_rows, chunk, size))
 
     def flush(self) -> None:
         """Waits until the rows that were added are stored."""
@@ -169,9 +176,12 @@ class EvalTable(wandb.Table):
         self.store.write(rows)
         self.is_incomplete = False
 
-    def _store_rows(self, rows: list[list[Any]]) -> None:
+    def _store_rows(self, rows: list[list[Any]], size: int) -> None:
         first = len(self.store)
-        self._write(rows)
+        try:
+            self._write(rows)
+        finally:
+            self._room.give_back(size)
         for index in range(first, first + len(rows)):
             del self.waiting[index]
 

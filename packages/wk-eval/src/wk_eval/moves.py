@@ -38,6 +38,7 @@ class Moves:
 
 
 def _moved(values: tuple[Any, ...]) -> float:
-    if isinstance(values[0], float):
-        return float(values[-1]) - values[0]
+    first, last = values[0], values[-1]
+    if isinstance(first, float):
+        return float(last - first)
     return sum(one != other for one, other in itertools.pairwise(values))

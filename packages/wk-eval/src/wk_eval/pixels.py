@@ -1,18 +1,20 @@
 """Pixels as bytes, whatever range of values they came in."""
 
-from io import BytesIO
+import struct
+import zlib
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image as PILImage
 
 from wk_eval.arrays import as_array
 
 Pixels = npt.NDArray[np.uint8]
 
-# zlib's fastest: three times as fast as Pillow's default for a few percent more bytes.
-_COMPRESSION: Final = 1
+_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+_LEFT_FILTER: Final = 1
+_COLOUR_TYPES: Final = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of channels
+_COMPRESSION: Final = 1  # the fastest
 _FLOAT_RANGES: Final = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 
 
@@ -90,24 +92,32 @@ class PixelRange:
         self._low, self._high = min(low, self._low), max(high, self._high)
 
 
-def encode_png(pixels: Pixels, mode: str | None = None) -> bytes:
+def encode_png(pixels: Pixels) -> bytes:
     """Returns pixels as the bytes of a PNG file.
 
+    Pillow's encoder tries five filters on each row and holds the interpreter's lock meanwhile. One
+    filter, the difference to the pixel on the left, makes files as small to a few percent, several
+    times as fast, and zlib lets the thread that trains go on.
+
     Args:
-        pixels: Shape (height, width) or (height, width, 3 or 4).
-        mode: Pillow's name of the mode to convert to, as `"L"`. Defaults to that of the pixels.
+        pixels: Shape (height, width) or (height, width, 2 to 4).
     """
-    picture = PILImage.fromarray(pixels)
-    if mode is not None and mode != picture.mode:
-        picture = picture.convert(mode)
-    return encode_picture(picture)
+    height, width = pixels.shape[:2]
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    rows = pixels.reshape(height, width * channels)
+    filtered = np.empty((height, 1 + rows.shape[1]), np.uint8)
+    filtered[:, 0] = _LEFT_FILTER
+    filtered[:, 1 : 1 + channels] = rows[:, :channels]
+    np.subtract(rows[:, channels:], rows[:, :-channels], out=filtered[:, 1 + channels :])
+    header = struct.pack(">2I5B", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0)
+    data = zlib.compress(filtered.data, _COMPRESSION)
+    chunks = ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
+    return _SIGNATURE + b"".join(_chunk(kind, content) for kind, content in chunks)
 
 
-def encode_picture(picture: PILImage.Image) -> bytes:
-    """Returns a Pillow image as the bytes of a PNG file."""
-    file = BytesIO()
-    picture.save(file, "PNG", compress_level=_COMPRESSION)
-    return file.getvalue()
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    checked = kind + content
+    return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
 
 
 def _channels_last(image: npt.NDArray[Any]) -> npt.NDArray[Any]:

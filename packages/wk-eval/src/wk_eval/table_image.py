@@ -15,6 +15,7 @@ from wandb.sdk.data_types.image import _ImageFileType
 from wk_eval.arrays import as_array, is_tensor
 from wk_eval.pixels import PixelRange, Pixels
 
+_PLAIN_MODES: Final = ("L", "LA", "RGB", "RGBA")  # a byte for each channel
 _PICTURE_KEYS: Final = ("_type", "format", "height", "path", "sha256", "width")
 
 
@@ -47,12 +48,14 @@ class Content:
         if self._data is None:
             return np.asarray(self.store.open_picture(self.json))
         self.reduce(PixelRange())
+        if self._mode is None and not isinstance(self._data, PILImage.Image):
+            return cast(Pixels, self._data)
         picture = self._data
         if not isinstance(picture, PILImage.Image):
-            if self._mode is None:
-                return cast(Pixels, picture)
             picture = PILImage.fromarray(picture)
-        return np.asarray(picture if self._mode is None else picture.convert(self._mode))
+        mode = self._mode or (picture.mode if picture.mode in _PLAIN_MODES else "RGBA")
+        picture = picture.convert(mode)
+        return np.asarray(picture if mode in _PLAIN_MODES else picture.convert("RGBA"))
 
     def settle(self, store: Any, json: dict[str, Any]) -> None:
         """Lets go of the pixels, which have been stored."""

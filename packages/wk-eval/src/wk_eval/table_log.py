@@ -13,7 +13,7 @@ from wk_eval.eval_table import EvalTable
 
 # How many tasks may wait, which are chunks of rows, tables and rows of the run; then training
 # waits.
-_CAPACITY: Final = 16
+_CAPACITY: Final = 64
 
 
 class TableLog:

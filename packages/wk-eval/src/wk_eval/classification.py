@@ -56,7 +56,7 @@ class ClassificationEval(Evaluation):
             where there are several evaluations. Defaults to `"val"`.
         run: The run to log to. Defaults to the active one.
         every: After every how many epochs it evaluates. Defaults to 1.
-        aliases: Aliases of each version of the predictions. Defaults to `latest` alone.
+        aliases: Aliases of each version of the predictions, besides `latest`.
 
     Raises:
         wandb.Error: If no run is given or active, or if it is finished.
@@ -107,7 +107,7 @@ class ClassificationEval(Evaluation):
         name: str = "val",
         run: wandb.Run | None = None,
         every: int = 1,
-        aliases: Sequence[str] = ("latest",),
+        aliases: Sequence[str] = (),
     ) -> None:
         if isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1:
             raise ValueError(

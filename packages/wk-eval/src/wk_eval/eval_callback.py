@@ -10,7 +10,6 @@ import wandb
 from wk_core.keras import keras
 from wk_core.run import resolve_run
 from wk_eval.eval_table import EvalTable
-from wk_eval.table_image import Deferral
 from wk_eval.table_log import TableLog
 
 
@@ -44,7 +43,7 @@ class WandbEvalCallback(keras.callbacks.Callback, abc.ABC):  # type: ignore[misc
         pred_table_columns: Names of the columns of the table of predictions.
         run: The run to log to. Defaults to the active one.
         every: After every how many epochs predictions are logged. Defaults to 1.
-        aliases: Aliases of each version of the predictions. Defaults to `latest` alone.
+        aliases: Aliases of each version of the predictions, besides `latest`.
 
     Raises:
         wandb.Error: If no run is given or active, or if it is finished.
@@ -91,7 +90,7 @@ class WandbEvalCallback(keras.callbacks.Callback, abc.ABC):  # type: ignore[misc
         *,
         run: wandb.Run | None = None,
         every: int = 1,
-        aliases: Sequence[str] = ("latest",),
+        aliases: Sequence[str] = (),
     ) -> None:
         name = type(self).__name__
         if not (
@@ -111,7 +110,6 @@ class WandbEvalCallback(keras.callbacks.Callback, abc.ABC):  # type: ignore[misc
         self._aliases = _checked_aliases(aliases)
         super().__init__()
         self._run = resolve_run(name, run)
-        self._deferral = Deferral()
         self._tables: TableLog | None = None
         self.data_table: EvalTable
         self.pred_table: EvalTable
@@ -123,7 +121,10 @@ class WandbEvalCallback(keras.callbacks.Callback, abc.ABC):  # type: ignore[misc
         if self._run.disabled:
             return
         self.init_data_table(column_names=self.data_table_columns)
-        _call(self.add_ground_truth, logs=logs)
+        try:
+            _call(self.add_ground_truth, logs=logs)
+        finally:
+            self._log.deferral.stop()
         self.log_data_table()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -131,7 +132,10 @@ class WandbEvalCallback(keras.callbacks.Callback, abc.ABC):  # type: ignore[misc
         if self._run.disabled or (epoch + 1) % self._every:
             return
         self.init_pred_table(column_names=self.pred_table_columns)
-        _call(self.add_model_predictions, epoch, logs=logs)
+        try:
+            _call(self.add_model_predictions, epoch, logs=logs)
+        finally:
+            self._log.deferral.stop()
         self.log_pred_table()
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
@@ -162,13 +166,13 @@ class WandbEvalCallback(keras.callbacks.Callback, abc.ABC):  # type: ignore[misc
     def init_data_table(self, column_names: list[str]) -> None:
         """Makes `data_table` an empty table, whose columns take values of any type."""
         self.data_table = self._log.table(column_names, mixed=True)
-        self._deferral.start()
+        self._log.deferral.start()
 
     def init_pred_table(self, column_names: list[str]) -> None:
         """Makes `pred_table` an empty table, whose columns take values of one type each."""
         source = getattr(self, "data_table_ref", None)
         self.pred_table = self._log.table(column_names, source=source)
-        self._deferral.start()
+        self._log.deferral.start()
 
     def log_data_table(
         self,
@@ -183,7 +187,7 @@ class WandbEvalCallback(keras.callbacks.Callback, abc.ABC):  # type: ignore[misc
             type: The artifact's type.
             table_name: The table's name within the artifact.
         """
-        self._deferral.stop()
+        self._log.deferral.stop()
         self._log.log_data(self.data_table, name, type, table_name)
         self.data_table_ref = self.data_table
 
@@ -200,7 +204,7 @@ class WandbEvalCallback(keras.callbacks.Callback, abc.ABC):  # type: ignore[misc
             table_name: The table's name within the artifact.
             aliases: The version's aliases. Defaults to those of the constructor.
         """
-        self._deferral.stop()
+        self._log.deferral.stop()
         chosen = self._aliases if aliases is None else _checked_aliases(aliases)
         self._log.log_predictions(
             self.pred_table, self._pred_artifact_name, type, table_name, chosen
@@ -219,7 +223,6 @@ class WandbEvalCallback(keras.callbacks.Callback, abc.ABC):  # type: ignore[misc
 
     def _end(self) -> None:
         """Lets go of what belongs to one `fit`, when all of it is logged."""
-        self._deferral.stop()
         tables, self._tables = self._tables, None
         if tables is not None:
             tables.close()

@@ -39,7 +39,7 @@ class RegressionEval(Evaluation):
             where there are several evaluations. Defaults to `"val"`.
         run: The run to log to. Defaults to the active one.
         every: After every how many epochs it evaluates. Defaults to 1.
-        aliases: Aliases of each version of the predictions. Defaults to `latest` alone.
+        aliases: Aliases of each version of the predictions, besides `latest`.
 
     Raises:
         wandb.Error: If no run is given or active, or if it is finished.
@@ -74,7 +74,7 @@ class RegressionEval(Evaluation):
         name: str = "val",
         run: wandb.Run | None = None,
         every: int = 1,
-        aliases: Sequence[str] = ("latest",),
+        aliases: Sequence[str] = (),
     ) -> None:
         super().__init__(
             data,

@@ -3,6 +3,7 @@
 import json
 import tempfile
 import threading
+import weakref
 from array import array
 from collections.abc import Iterable, Sequence
 from typing import IO, Any, Final
@@ -22,7 +23,8 @@ class RowFile:
     """
 
     def __init__(self, directory: str) -> None:
-        self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115  closed with this object
+        self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115
+        weakref.finalize(self, self._file.close)
         self._ends = array("Q")
         self._lock = threading.Lock()
 
@@ -60,7 +62,3 @@ class RowFile:
         with self._lock:
             self._file.seek(start)
             return self._file.read(end - start)
-
-    def close(self) -> None:
-        """Lets go of the file."""
-        self._file.close()

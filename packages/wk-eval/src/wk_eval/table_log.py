@@ -10,6 +10,7 @@ from wk_core.artifacts import check_name
 from wk_core.background import Background
 from wk_core.run import before_finish
 from wk_eval.eval_table import EvalTable
+from wk_eval.table_image import Deferral
 
 # How many tasks may wait, which are chunks of rows, tables and rows of the run; then training
 # waits.
@@ -22,11 +23,16 @@ class TableLog:
     Args:
         run: The run. Where it is disabled, nothing is logged.
         name: The callback's class, for what is said of errors.
+
+    Attributes:
+        deferral: Has images made for a table while one is open; at the latest it ends at the close.
+        last: What is done last, when all else has gone well.
     """
 
     def __init__(self, run: wandb.Run, name: str) -> None:
         self._run = run
         self._name = name
+        self.deferral = Deferral()
         self.last: Callable[[], None] | None = None
         self._background = Background("wk_eval.table_log", capacity=_CAPACITY)
         self._withdraw = before_finish(run, self._close_interrupted)
@@ -49,7 +55,7 @@ class TableLog:
 
     def log_data(self, table: EvalTable, name: str, type: str, table_name: str) -> None:  # noqa: A002
         """Logs a table that others will refer to, as an artifact that the run uses as well."""
-        self._log(table, name, type, table_name, aliases=("latest",), is_source=True)
+        self._log(table, name, type, table_name, aliases=(), is_source=True)
 
     def log_predictions(
         self,
@@ -87,6 +93,7 @@ class TableLog:
             raise error
 
     def _finish(self) -> BaseException | None:
+        self.deferral.stop()
         error = self._background.close()
         if error is None and self.last is not None and not self._run.disabled:
             background = Background("wk_eval.last", capacity=1)

@@ -119,7 +119,10 @@ class TableStore:
     def _described_rows(self, rows: Iterable[list[Any]]) -> Iterator[list[Any]]:
         for row in rows:
             self._types.take(row)
-            yield [cell if type(cell) in _PLAIN else self._describe(cell) for cell in row]
+            yield [
+                cell if type(cell) in _PLAIN and cell == cell else self._describe(cell)
+                for cell in row
+            ]
 
     def _describe(self, cell: Any) -> Any:
         """Returns a cell as JSON, and sees to it that the artifact gets what it refers to."""
@@ -128,7 +131,7 @@ class TableStore:
         if isinstance(cell, StoredMedia):
             self.media.refer(cell.json, cell.store)
             return cell.json
-        if type(cell) is list and all(type(item) in _PLAIN for item in cell):
+        if type(cell) is list and all(type(item) in _PLAIN and item == item for item in cell):
             return cell
         return self.media.collect(lambda: _json_helper(cell, self.media.target))  # type: ignore[no-untyped-call]
 

@@ -22,14 +22,20 @@ BACKEND_MODULES = {"jax", "tensorflow", "tf_keras", "torch"}
 # What must stay away from an environment and from a process that has one wk package alone.
 UNWANTED: dict[str, set[str]] = {
     "wk-core": {*BACKENDS, "pillow"},
+    "wk-eval": {*BACKENDS, "matplotlib", "pandas", "scikit-learn"},
     "wk-metrics": {*BACKENDS, "pillow"},
 }
 UNWANTED_MODULES: dict[str, set[str]] = {
     "wk-core": {*BACKEND_MODULES, "PIL"},
+    "wk-eval": {*BACKEND_MODULES, "matplotlib", "pandas", "sklearn"},
     "wk-metrics": {*BACKEND_MODULES, "PIL"},
 }
 # The members that come along, which is all that they may bring of each other.
-BROUGHT: dict[str, set[str]] = {"wk-core": set(), "wk-metrics": {"wk-core"}}
+BROUGHT: dict[str, set[str]] = {
+    "wk-core": set(),
+    "wk-eval": {"wk-core"},
+    "wk-metrics": {"wk-core"},
+}
 
 # Imports a whole package. Prints what has been imported, and what the package itself asked for,
 # be it in vain. The backend in use is Keras' own affair unless the package asks for it.

@@ -353,7 +353,7 @@ def test_finished_run(offline_run):
 
 def test_disabled_run(tmp_path):
     class Costly(Tables):
-        def add_ground_truth(self, logs=None):
+        def add_ground_truth(self, *_):
             raise AssertionError("nothing is to be done")
 
         add_model_predictions = add_ground_truth
@@ -434,7 +434,7 @@ def test_error_of_the_background_comes_back(offline_run, read_back):
             self.pred_table.add_data(epoch, "one")
 
     run = offline_run()
-    with pytest.raises(TypeError, match="Column 'value' holds cells of type.*'one'"):
+    with pytest.raises(TypeError, match=r"Column 'value' holds cells of type.*'one'"):
         fit(Mixed(), epochs=20)
     assert logged_tables(read_back(run), f"run_{run.id}_pred") == []
 

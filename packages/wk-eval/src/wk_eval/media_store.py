@@ -1,6 +1,7 @@
 """Pictures and other media of a table on their way to an artifact."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -60,9 +61,11 @@ class MediaStore:
 
     def store_classes(self, classes: Classes) -> dict[str, Any]:
         """Returns what says where the names of classes are; stores them."""
-        name = f"media/classes/{md5_of(str(classes._class_set).encode())}_cls"
-        entry = self.collect(lambda: self._collected.add(classes, name))
-        return {"type": "classes-file", "path": entry.path, "digest": entry.digest}
+        content = json.dumps(classes.to_json(self.target), sort_keys=True).encode()
+        name = md5_of(str(classes._class_set).encode())
+        path = Classes.with_suffix(f"media/classes/{name}_cls")
+        digest = self._store_file(path, content)._entries[path].digest
+        return {"type": "classes-file", "path": path, "digest": digest}
 
     def collect(self, describe: Callable[[], Any]) -> Any:
         """Returns what a function returns that adds files to the artifact `target`."""

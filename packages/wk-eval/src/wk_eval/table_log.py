@@ -131,10 +131,13 @@ class TableLog:
             return
         artifact = wandb.Artifact(name, type=type)
         path = table.store.add_to(artifact, table_name)
-        # `use_artifact` marks what the run has made itself as used, too, but not offline.
-        self._run._log_artifact(
-            artifact, aliases=list(aliases), is_user_created=True, use_after_commit=is_source
-        )
+        if is_source:
+            # What the public `use_artifact` does with a new artifact, but does not offline.
+            self._run._log_artifact(
+                artifact, aliases=list(aliases), is_user_created=True, use_after_commit=True
+            )
+        else:
+            self._run.log_artifact(artifact, aliases=list(aliases))
         table.store.media.mark_logged(artifact)
         if table._artifact_target is None:
             table._set_artifact_target(artifact, path)

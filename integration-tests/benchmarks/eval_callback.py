@@ -52,7 +52,7 @@ def main() -> None:
         for _ in range(arguments.rounds):
             for name in CONTESTANTS:
                 results[name].append(measured_in_own_process(name, number))
-        title = f"{count:,} of {shape[0]}×{shape[1]}"
+        title = f"{count:,} of {shape[0]}x{shape[1]}"
         for text, key, unit in FIGURES:
             theirs, ours = (
                 statistics.median(result[key] for result in results[name]) for name in CONTESTANTS

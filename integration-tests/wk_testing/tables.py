@@ -77,7 +77,9 @@ def logged_tables(run: RunFile, name: str) -> list[LoggedTable]:
     for artifact in run.artifacts:
         if artifact.name == name:
             entries = artifact.manifest.contents
-            (entry,) = [each for each in entries if each.path.endswith(".table.json")]
+            (entry,) = [
+                each for each in entries if each.path.endswith(".table.json") and not each.ref
+            ]
             content = json.loads(Path(entry.local_path).read_text())
             tables.append(LoggedTable(artifact, entry.path, content))
     return tables

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from wandb.sdk.data_types import _dtypes
+from wandb.sdk.data_types.table import _TableLinkMixin
 
 from wk_eval.table_image import TableImage
 
@@ -56,6 +57,9 @@ class ColumnTypes:
             wb_type = wb_type or _dtypes.TypeRegistry.type_of(cell)
             known = self._images.get(name)
             self._images[name] = wb_type if known is None else known.assign_type(wb_type)
+        if isinstance(cell, _TableLinkMixin):  # a row of another table
+            wb_type = _dtypes.TypeRegistry.type_of(cell)
+            self._map[name] = wb_type
         before = self._map[name]
         after = before.assign(cell) if wb_type is None else before.assign_type(wb_type)
         if isinstance(after, _dtypes.InvalidType):
@@ -75,6 +79,8 @@ def _kind(cell: Any) -> Any:
         return None
     if kind in _STABLE:
         return kind
+    if isinstance(cell, _TableLinkMixin):
+        return kind, id(cell._table)  # type: ignore[attr-defined]
     if kind is list and all(type(item) in (int, float) for item in cell):
         return list, len(cell), any(item != item for item in cell)
     if kind is TableImage and cell.wb_type is None:

@@ -227,6 +227,8 @@ def _own(data: Any) -> Any:
         return data.copy()
     if isinstance(data, np.ndarray):
         return data.copy()
-    if hasattr(data, "detach"):  # PyTorch
-        return np.array(as_array(data))
+    if hasattr(data, "detach"):  # PyTorch, whose images have their channels first
+        pixels = np.array(as_array(data))
+        channels_first = pixels.ndim == 3 and pixels.shape[0] in (1, 3, 4)
+        return np.moveaxis(pixels, 0, -1) if channels_first else pixels
     return data  # the tensors of TensorFlow and JAX do not change

@@ -70,6 +70,7 @@ class TableStore:
         self._described = described
         self._types = ColumnTypes(columns, described)
         self._ranges = [PixelRange() for _ in columns]
+        self._image_columns: set[int] = set()
         self._rows = RowFile(staging_directory())
 
     def __len__(self) -> int:
@@ -104,12 +105,13 @@ class TableStore:
 
     def _prepared(self, cell: Any, column: int) -> Any:
         if isinstance(cell, TableImage):
+            self._image_columns.add(column)
             cell.content.reduce(self._ranges[column])
             return cell
         if isinstance(cell, WBValue) or not is_tensor(cell):
             return list(cell) if isinstance(cell, tuple) else cell
         array = as_array(cell)
-        if array.ndim >= 2 and self._types.image_type(column) is not None:
+        if array.ndim >= 2 and column in self._image_columns:
             image = TableImage.holding(Content(array))
             image.content.reduce(self._ranges[column])
             return image

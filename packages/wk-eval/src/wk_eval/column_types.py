@@ -80,7 +80,7 @@ def _kind(cell: Any) -> Any:
     if kind in _STABLE:
         return kind
     if isinstance(cell, _TableLinkMixin):
-        return kind, id(cell._table)  # type: ignore[attr-defined]
+        return kind, id(cell._table)
     if kind is list and all(type(item) in (int, float) for item in cell):
         return list, len(cell), any(item != item for item in cell)
     if kind is TableImage and cell.wb_type is None:

@@ -115,6 +115,11 @@ class DetectionEval(Evaluation):
             raise ValueError(
                 f"`box_format` must be one of {BOX_FORMATS}. Received: box_format={box_format!r}"
             )
+        if not isinstance(labels, (Mapping, Sequence)) or isinstance(labels, str) or not labels:
+            raise ValueError(
+                "`labels` must have a name for each class, in a list or by number. Received: "
+                f"labels={labels!r}"
+            )
         for argument, value in (("threshold", threshold), ("iou_threshold", iou_threshold)):
             if not isinstance(value, (int, float)) or not 0 < value <= 1:
                 raise ValueError(
@@ -132,7 +137,7 @@ class DetectionEval(Evaluation):
             every=every,
             aliases=aliases,
         )
-        self._labels = class_names(labels, len(labels) if hasattr(labels, "__len__") else 0)
+        self._labels = class_names(labels, len(labels))
         self._box_format = box_format
         self._decode = decode
         self._threshold = threshold

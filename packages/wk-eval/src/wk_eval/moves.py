@@ -41,4 +41,5 @@ def _moved(values: tuple[Any, ...]) -> float:
     first, last = values[0], values[-1]
     if isinstance(first, float):
         return float(last - first)
-    return sum(one != other for one, other in itertools.pairwise(values))
+    changes: int = sum(one != other for one, other in itertools.pairwise(values))
+    return changes

@@ -200,6 +200,12 @@ def test_model_that_has_diverged(offline_run, read_back):
     assert written.history[-1]["val/accuracy"] == 0
 
 
+def test_disabled_run(tmp_path):
+    with wandb.init(mode="disabled", dir=tmp_path) as run:
+        fit(classifier(), Y, ClassificationEval(None, run=run))
+    assert not [*tmp_path.rglob("*.wandb"), *tmp_path.rglob("*.json")]
+
+
 def test_second_fit_goes_on_counting(offline_run, read_back):
     run = offline_run()
     model, evaluation = classifier(), ClassificationEval((X, Y), num_samples=4)

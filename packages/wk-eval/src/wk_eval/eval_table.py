@@ -182,8 +182,9 @@ class EvalTable(wandb.Table):
             self._write(rows)
         finally:
             self._room.give_back(size)
-        for index in range(first, first + len(rows)):
-            del self.waiting[index]
+        if not self.is_incomplete:
+            for index in range(first, first + len(rows)):
+                del self.waiting[index]
 
 
 class _Rows(Sequence[list[Any]]):
@@ -211,6 +212,7 @@ class _Rows(Sequence[list[Any]]):
         number = index + len(self) if index < 0 else index
         if not 0 <= number < len(self):
             raise IndexError(f"There are {len(self)} rows. Received: {index!r}")
-        row = self._table.waiting.get(number) or self._table.store.read(number)
+        waiting = self._table.waiting.get(number)
+        row = self._table.store.read(number) if waiting is None else waiting
         self._last = (number, row)
         return row

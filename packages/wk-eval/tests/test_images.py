@@ -149,6 +149,20 @@ def test_masks_and_boxes_of_the_user(offline_run, read_back):
     assert cell["classes"]["path"] in table.references
 
 
+def test_image_that_was_looked_at_is_still_referred_to(offline_run, read_back):
+    def look(callback):
+        known = callback.data_table_ref[0][0]
+        assert (np.asarray(known.image) == BYTES[0]).all()
+        return [known, wandb.Image(known, caption="again")]
+
+    run = offline_run()
+    fit(Show(BYTES[:1], look))
+    written = read_back(run)
+    (data,), (table,) = (logged_tables(written, name) for name in ("val", f"run_{run.id}_pred"))
+    assert table.files == {"eval_data.table.json"}
+    assert [cell["path"] for cell in table.column("image")] == [data.rows[0][0]["path"]] * 2
+
+
 def test_image_that_goes_elsewhere(offline_run, read_back):
     def log():
         image = wandb.Image(BYTES[0] / 255)

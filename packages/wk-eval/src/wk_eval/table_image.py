@@ -16,6 +16,10 @@ from wk_eval.arrays import as_array, is_tensor
 from wk_eval.pixels import PixelRange, Pixels
 
 _PLAIN_MODES: Final = ("L", "LA", "RGB", "RGBA")  # a byte for each channel
+_KEPT_ATTRIBUTES: Final = (
+    *("_caption", "_grouping", "_width", "_height", "_classes", "_boxes", "_masks"),
+    *("wb_type", "extra", "class_masks"),
+)
 _PICTURE_KEYS: Final = ("_type", "format", "height", "path", "sha256", "width")
 
 
@@ -119,6 +123,17 @@ class TableImage(wandb.Image):
         image.extra = {key: json[key] for key in ("classes", "boxes", "masks") if key in json}
         return image
 
+    @classmethod
+    def restored(cls, image: wandb.Image) -> "TableImage | None":
+        """Returns what an ordinary image was before it became one; None if it always was."""
+        if "content" not in vars(image):
+            return None
+        restored = cls.holding(vars(image)["content"])
+        vars(restored).update(
+            {key: value for key, value in vars(image).items() if key in _KEPT_ATTRIBUTES}
+        )
+        return restored
+
     def become_ordinary(self) -> wandb.Image:
         """Turns into an image that wandb itself would have made; returns it."""
         if type(self) is TableImage:
@@ -210,10 +225,11 @@ def _take_data(
 
 
 def _take_image(self: wandb.Image, image: wandb.Image) -> None:
-    if isinstance(image, TableImage) and threading.get_ident() in _deferring:
+    content = vars(image).get("content")
+    if content is not None and threading.get_ident() in _deferring:
         self.__class__ = TableImage
-        self.content = image.content  # type: ignore[attr-defined]
-        self.format = image.format
+        self.content = content  # type: ignore[attr-defined]
+        self.format = "png"
         self._caption, self._grouping = image._caption, image._grouping
         self._width, self._height = image._width, image._height
         self._classes = image._classes

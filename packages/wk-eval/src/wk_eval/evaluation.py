@@ -1,0 +1,239 @@
+"""What the ready-made evaluations share."""
+
+import abc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+import wandb
+from PIL import Image as PILImage
+
+from wk_core.artifacts import check_name
+from wk_core.axes import define_axis
+from wk_eval.arrays import as_array
+from wk_eval.eval_callback import WandbEvalCallback
+from wk_eval.eval_table import EvalTable
+from wk_eval.moves import Moves
+from wk_eval.pictures import grid_picture
+from wk_eval.pixels import PixelRange
+from wk_eval.results import Results
+from wk_eval.samples import Samples, draw_samples, map_arrays, select
+from wk_eval.table_image import Content, TableImage
+
+# The most numbers of a vector that a cell shows, as in wandb's own tables.
+_LONGEST_VECTOR: Final = 150
+_HARDEST: Final = 16
+
+
+class Evaluation(WandbEvalCallback):
+    """Base class of the ready-made evaluations.
+
+    A subclass looks at the samples in `_inspect`, names its columns, and makes the `Results` of
+    each evaluation. The thread that trains only predicts, a batch at a time; what becomes of the
+    predictions is done behind it.
+    """
+
+    _result_columns: Sequence[str]
+    _truth_columns: Sequence[str]
+
+    def __init__(
+        self,
+        data: Any,
+        *,
+        num_samples: int | None,
+        batch_size: int,
+        output: str | int | None,
+        show: Callable[[Any], Any] | None,
+        name: str,
+        run: wandb.Run | None,
+        every: int,
+        aliases: Sequence[str],
+    ) -> None:
+        if num_samples is not None:
+            _check_count("num_samples", num_samples, "a whole number of examples, or None for all")
+        _check_count("batch_size", batch_size, "a whole number of examples")
+        check_name(name, what=f"{type(self).__name__}: the artifact of examples")
+        super().__init__([], [], run=run, every=every, aliases=aliases)
+        self._data = data
+        self._num_samples = num_samples
+        self._batch_size = batch_size
+        self._output = output
+        self._show = show
+        self._name = name
+        self._drawn: Samples | None = None
+        self._targets: Any = None
+        self._ranges: dict[str, PixelRange] = {}
+        self._moves = Moves()
+        self._next_epoch = 0
+        self._epoch_offset = 0
+        if not self._run.disabled:
+            define_axis(self._run, name, "epoch")
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Chooses the examples, looks whether the model fits them, and logs them.
+
+        Raises:
+            ValueError: If data, model and arguments do not fit.
+            TypeError: If the data are of no kind that can be evaluated.
+        """
+        if not self._run.disabled:
+            self._end()
+            if self._drawn is None:
+                self._drawn = draw_samples(self._data, self._num_samples)
+                self._targets = select(self._drawn.targets, self._output, "targets")
+            _, first = next(self._drawn.batches(1))
+            self._inspect(self._predict(first))
+            shown = self._shown_cells(0)
+            self.data_table_columns = ["id", *shown, *self._truth_columns]
+            self.pred_table_columns = ["epoch", *self.data_table_columns, *self._result_columns]
+            self._moves = Moves()
+        super().on_train_begin(logs)
+        if not self._run.disabled:
+            self._log.last = self._log_moves
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Goes on counting where an earlier `fit` ended."""
+        if epoch < self._next_epoch and not len(self._moves):
+            self._epoch_offset = self._next_epoch - epoch
+
+    def add_ground_truth(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Has the examples written to the data table."""
+        self._log.submit(partial(self.data_table.write, self._data_rows()))
+
+    def add_model_predictions(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Predicts, and has the predictions written to their table and summed up for the run."""
+        results = self._new_results()
+        for start, batch in self._samples.batches(self._batch_size):
+            self._log.submit(partial(results.take, start, self._predict(batch)))
+        number = epoch + self._epoch_offset
+        self._next_epoch = number + 1
+        self._log.submit(partial(self._write, self.pred_table, number, results))
+        self._log.log(partial(self._row, number, results))
+
+    def init_data_table(self, column_names: list[str]) -> None:
+        """Makes `data_table` an empty table, whose columns take values of one type each."""
+        self.data_table = self._log.table(column_names)
+
+    @abc.abstractmethod
+    def _inspect(self, outputs: Any) -> None:
+        """Checks samples and options, given what the model puts out for the first sample."""
+
+    @abc.abstractmethod
+    def _new_results(self) -> Results:
+        """Returns what collects an epoch's predictions."""
+
+    @abc.abstractmethod
+    def _truth_cells(self, number: int) -> list[Any]:
+        """Returns the cells that tell what is true of an example."""
+
+    def _predicted_cells(self, known: list[Any], number: int, results: Results) -> list[Any]:
+        """Returns a row of predictions without the epoch, given the row of the example."""
+        return [*known, *results.cells(number)]
+
+    def _picture(self, known: list[Any], number: int, results: Results) -> PILImage.Image | None:  # noqa: ARG002
+        """Returns what a grid shows of an example, given its row; None if there is no picture."""
+        for cell in known:
+            if isinstance(cell, TableImage):
+                return PILImage.fromarray(cell.content.pixels())
+        return None
+
+    @property
+    def _samples(self) -> Samples:
+        assert self._drawn is not None, "fit calls on_train_begin first"
+        return self._drawn
+
+    @property
+    def _pred_artifact_name(self) -> str:
+        infix = "" if self._name == "val" else f"{self._name}_"
+        return f"run_{self._run.id}_{infix}pred"
+
+    def log_data_table(
+        self,
+        name: str | None = None,
+        type: str = "dataset",  # noqa: A002  W&B's own word for it
+        table_name: str | None = None,
+    ) -> None:
+        """Logs the examples as an artifact that has the name of the data."""
+        super().log_data_table(name or self._name, type, table_name or f"{self._name}_data")
+
+    def _predict(self, batch: Any) -> Any:
+        outputs = self.model.predict_on_batch(batch)
+        if isinstance(outputs, list):
+            outputs = tuple(outputs)
+        names = getattr(self.model, "output_names", None)
+        return map_arrays(as_array, select(outputs, self._output, "outputs", names))
+
+    def _shown_cells(self, number: int) -> dict[str, Any]:
+        """Returns the cells that show what goes into the model, by column."""
+        if self._show is not None:
+            shown = self._show(map_arrays(lambda array: array[number], self._samples.inputs))
+            return shown if isinstance(shown, dict) else {"input": shown}
+        return {
+            name: self._cell(name, array, number)
+            for name, array in self._samples.named_inputs().items()
+        }
+
+    def _cell(self, name: str, array: Any, number: int) -> Any:
+        example = array[number]
+        if array.dtype.kind in "OUS":
+            return str(example) if array.ndim == 1 else [str(each) for each in example.flat]
+        if array.ndim == 1 or (array.ndim == 2 and array.shape[1] <= _LONGEST_VECTOR):
+            return example.tolist()
+        if array.ndim == 3 or (array.ndim == 4 and {array.shape[1], array.shape[3]} & {1, 3, 4}):
+            if name not in self._ranges:
+                self._ranges[name] = PixelRange()
+                self._ranges[name].look_at(array)
+            return TableImage.holding(Content(self._ranges[name].to_bytes(example)))
+        return f"array of shape {example.shape}"
+
+    def _data_rows(self) -> Iterator[list[Any]]:
+        for number in range(self._samples.count):
+            shown = self._shown_cells(number).values()
+            yield [number, *shown, *self._truth_cells(number)]
+
+    def _write(self, table: EvalTable, epoch: int, results: Results) -> None:
+        self._moves.take(epoch, results.standings())
+        known = self.data_table_ref.store
+        table.write(
+            [epoch, *self._predicted_cells(known.read(int(number)), int(number), results)]
+            for number in results.hardest_first()
+        )
+
+    def _row(self, epoch: int, results: Results) -> dict[str, Any]:
+        """Returns the row that the run gets."""
+        row = {"epoch": epoch, **results.report(), "hardest": self._hardest(results)}
+        return {f"{self._name}/{key}": value for key, value in row.items() if value is not None}
+
+    def _hardest(self, results: Results) -> Any:
+        """Returns the hardest examples: a grid of pictures, or a table where there are none."""
+        numbers = [int(number) for number in results.hardest_first()[:_HARDEST]]
+        rows = [self.data_table_ref.store.read(number) for number in numbers]
+        pictures = [
+            picture
+            for number, row in zip(numbers, rows, strict=True)
+            if (picture := self._picture(row, number, results)) is not None
+        ]
+        if pictures:
+            grid = grid_picture(pictures, [results.caption(number) for number in numbers])
+            return wandb.Image(grid)
+        columns: list[str | int] = [*self.data_table_columns, *self._result_columns]
+        cells = [[*row, *results.cells(number)] for number, row in zip(numbers, rows, strict=True)]
+        return wandb.Table(columns=columns, data=cells)
+
+    def _log_moves(self) -> None:
+        """Logs how the predictions moved; done last."""
+        if not len(self._moves):
+            return
+        table = self._log.table(
+            [*self.data_table_columns, *self._moves.columns()], source=self.data_table_ref
+        )
+        known = self.data_table_ref.store
+        table.write([*known.read(number), *cells] for number, cells in self._moves.rows())
+        self._log.log_now(
+            table, f"{self._pred_artifact_name[:-5]}_moves", "evaluation", "moves", self._aliases
+        )
+
+
+def _check_count(argument: str, value: Any, accepted: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"`{argument}` must be {accepted}. Received: {argument}={value!r}")

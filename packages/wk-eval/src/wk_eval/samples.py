@@ -1,0 +1,246 @@
+"""The examples that an evaluation looks at, chosen once."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from wk_core.keras import LEGACY, keras
+from wk_eval.arrays import as_array, is_tensor
+
+Arrays: TypeAlias = npt.NDArray[Any] | dict[str, Any] | tuple[Any, ...]
+"""An array, or several by name or by position; the examples lie along the first axis of each."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Examples: what goes into the model, and what should come out.
+
+    Attributes:
+        inputs: What the model takes.
+        targets: What it should put out.
+        count: How many examples there are.
+    """
+
+    inputs: Arrays
+    targets: Arrays
+    count: int
+
+    def batches(self, size: int) -> Iterator[tuple[int, Arrays]]:
+        """Yields the inputs in batches, each with the number of its first example."""
+        for start in range(0, self.count, size):
+            batch = slice(start, start + size)
+            yield start, map_arrays(itemgetter(batch), self.inputs)
+
+    def named_inputs(self) -> dict[str, npt.NDArray[Any]]:
+        """Returns the inputs by name: `input` where there is one, else as the data names them."""
+        if isinstance(self.inputs, dict):
+            return dict(self.inputs)
+        if isinstance(self.inputs, tuple):
+            return {f"input_{number}": array for number, array in enumerate(self.inputs)}
+        return {"input": self.inputs}
+
+
+def draw_samples(data: Any, num_samples: int | None) -> Samples:
+    """Chooses examples from data, the same ones for the same data.
+
+    Of arrays, which can be looked up anywhere, it takes examples at equal distances, from the
+    first one on: number ⌊i · n / num_samples⌋ of n. Of anything else it takes the first ones, in
+    the order in which they come.
+
+    Args:
+        data: A tuple `(inputs, targets)` of arrays, which may be followed by sample weights; or
+            batches of such tuples: a `tf.data.Dataset`, a Keras `PyDataset`, a PyTorch
+            `DataLoader` or any other iterable. Inputs and targets are arrays, or several of them
+            in a dictionary, a tuple or a list.
+        num_samples: How many; None for all.
+
+    Raises:
+        ValueError: If there are no examples, or if arrays differ in their number.
+        TypeError: If data are not as above.
+    """
+    if isinstance(data, tuple):
+        samples = _drawn_from_arrays(*_pair(data), num_samples)
+    else:
+        samples = _drawn_from_batches(_batches(data), num_samples)
+    if samples.count == 0:
+        raise ValueError("There is nothing to evaluate: the data have no examples.")
+    return samples
+
+
+def map_arrays(function: Callable[[Any], Any], arrays: Any) -> Any:
+    """Returns arrays with a function applied to each one."""
+    if isinstance(arrays, Mapping):
+        return {name: map_arrays(function, each) for name, each in arrays.items()}
+    if isinstance(arrays, tuple):
+        return tuple(map_arrays(function, each) for each in arrays)
+    return function(arrays)
+
+
+def select(
+    arrays: Any, chosen: str | int | None, what: str, names: Sequence[str] | None = None
+) -> Any:
+    """Returns the one of several arrays that is evaluated.
+
+    Args:
+        arrays: One or several.
+        chosen: Its name or its position; None where there is but one.
+        what: What they are, for the error.
+        names: Names of arrays that go by position.
+
+    Raises:
+        ValueError: If there is none of that name or position, or if none was chosen of several.
+    """
+    if isinstance(arrays, dict):
+        if chosen in arrays:
+            return arrays[chosen]
+        if chosen is None:
+            return arrays[next(iter(arrays))] if len(arrays) == 1 else arrays
+        known: Any = list(arrays)
+        if isinstance(chosen, int) and -len(known) <= chosen < len(known):
+            return arrays[known[chosen]]
+    elif isinstance(arrays, tuple):
+        known = list(names or range(len(arrays)))
+        position = known.index(chosen) if chosen in known else chosen
+        if isinstance(position, int) and -len(arrays) <= position < len(arrays):
+            return arrays[position]
+        if chosen is None:
+            return arrays[0] if len(arrays) == 1 else arrays
+    else:
+        return arrays
+    raise ValueError(
+        f"`output` must be one of {known!r}, by which the {what} go. Received: output={chosen!r}"
+    )
+
+
+def describe(arrays: Any) -> str:
+    """Returns what can be said of arrays in an error: their shapes and types."""
+    if isinstance(arrays, Mapping):
+        return "{" + ", ".join(f"{name!r}: {describe(each)}" for name, each in arrays.items()) + "}"
+    if isinstance(arrays, tuple):
+        return "(" + ", ".join(describe(each) for each in arrays) + ")"
+    return f"shape {tuple(arrays.shape)} of {arrays.dtype}" if is_tensor(arrays) else repr(arrays)
+
+
+def _drawn_from_arrays(inputs: Any, targets: Any, num_samples: int | None) -> Samples:
+    inputs, targets = _normalised(inputs), _normalised(targets)
+    counts = {len(array) for array in _leaves((inputs, targets))}
+    if len(counts) != 1:
+        raise ValueError(
+            "Inputs and targets need the same number of examples. Received: inputs="
+            f"{describe(inputs)}, targets={describe(targets)}"
+        )
+    (count,) = counts
+    if num_samples is None or num_samples >= count:
+        return Samples(inputs, targets, count)
+    chosen = np.arange(num_samples) * count // num_samples
+    inputs, targets = map_arrays(lambda array: array[chosen], (inputs, targets))
+    return Samples(inputs, targets, num_samples)
+
+
+def _drawn_from_batches(batches: Iterable[Any], num_samples: int | None) -> Samples:
+    drawn: list[tuple[Any, Any]] = []
+    count = 0
+    for batch in batches:
+        if not isinstance(batch, (tuple, list)):
+            raise TypeError(
+                "Data to evaluate must be a tuple (inputs, targets), or yield such tuples, in "
+                f"batches. Received: {type(batch).__name__}"
+            )
+        inputs, targets = _pair(tuple(batch))
+        pair = _normalised(inputs), _normalised(targets)
+        drawn.append(pair)
+        count += len(next(_leaves(pair)))
+        if num_samples is not None and count >= num_samples:
+            break
+    if not drawn:
+        return Samples(np.empty(0), np.empty(0), 0)
+    inputs, targets = _joined(drawn)
+    inputs, targets = map_arrays(itemgetter(slice(num_samples)), (inputs, targets))
+    return _drawn_from_arrays(inputs, targets, None)
+
+
+def _batches(data: Any) -> Iterable[Any]:
+    dataset_class = keras.utils.Sequence if LEGACY else keras.utils.PyDataset
+    if isinstance(data, dataset_class):
+        count = len(data) if LEGACY else data.num_batches
+        numbers = itertools.count() if count is None else range(count)
+        return (data[number] for number in numbers)
+    if isinstance(data, (str, bytes, Mapping)) or not isinstance(data, Iterable):
+        raise TypeError(
+            "Data to evaluate must be a tuple (inputs, targets) of arrays, or an iterable that "
+            f"yields such tuples, in batches. Received: {type(data).__name__}"
+        )
+    return data
+
+
+def _pair(values: tuple[Any, ...]) -> tuple[Any, Any]:
+    if len(values) not in (2, 3):
+        raise TypeError(
+            "Data to evaluate must have inputs and targets, and perhaps sample weights. Received: "
+            f"{len(values)} values, {describe(values)}"
+        )
+    return values[0], values[1]
+
+
+def _normalised(arrays: Any) -> Any:
+    """Returns arrays as NumPy's, with tuples for lists of arrays and text for bytes."""
+    if isinstance(arrays, Mapping):
+        return {name: _normalised(each) for name, each in arrays.items()}
+    if isinstance(arrays, (tuple, list)) and arrays and all(is_tensor(each) for each in arrays):
+        return tuple(_normalised(each) for each in arrays)
+    array = as_array(arrays)
+    if array.ndim == 0:
+        raise TypeError(
+            f"Data to evaluate must be batches, with a first axis. Received: {describe(arrays)}"
+        )
+    if array.dtype.kind == "S" or (array.dtype == object and isinstance(array.flat[0], bytes)):
+        texts = [text.decode(errors="replace") for text in array.flat]
+        return np.array(texts, dtype=object).reshape(array.shape)
+    return array
+
+
+def _joined(drawn: list[tuple[Any, Any]]) -> tuple[Any, Any]:
+    """Returns batches as one, along the first axis.
+
+    Batches of other sizes along other axes are padded: inputs with 0, targets with -1.
+    """
+    return _join([pair[0] for pair in drawn], 0), _join([pair[1] for pair in drawn], -1)
+
+
+def _join(parts: list[Any], fill: int) -> Any:
+    first = parts[0]
+    if isinstance(first, dict):
+        return {name: _join([part[name] for part in parts], fill) for name in first}
+    if isinstance(first, tuple):
+        return tuple(_join([part[at] for part in parts], fill) for at in range(len(first)))
+    return first if len(parts) == 1 else np.concatenate(_padded(parts, fill))
+
+
+def _padded(parts: list[npt.NDArray[Any]], fill: int) -> list[npt.NDArray[Any]]:
+    shapes = {part.shape[1:] for part in parts}
+    if len(shapes) == 1 or len({len(shape) for shape in shapes}) > 1:
+        return parts
+    largest = [max(sizes) for sizes in zip(*shapes, strict=True)]
+    return [
+        np.pad(
+            part,
+            [(0, 0), *((0, size - own) for size, own in zip(largest, part.shape[1:], strict=True))],
+            constant_values=fill,
+        )
+        for part in parts
+    ]
+
+
+def _leaves(arrays: Any) -> Iterator[npt.NDArray[Any]]:
+    if isinstance(arrays, Mapping):
+        arrays = tuple(arrays.values())
+    if isinstance(arrays, tuple):
+        for each in arrays:
+            yield from _leaves(each)
+    else:
+        yield arrays

@@ -11,7 +11,7 @@ import wandb
 
 from online.reading import read, staged_files, sync, versions, wait_until
 from server.commands import WandbServer
-from wk_checkpoint import CheckpointError, WandbModelCheckpoint, restore
+from wk_checkpoint import CheckpointError, WandbModelCheckpoint, restore, staging
 from wk_core.keras import keras
 from wk_testing.resuming import Shuffled, Witness, random_model, same, values
 
@@ -71,6 +71,11 @@ def test_server_that_stays_away_leaves_the_checkpoints_here(
             model = random_model(seed=8)
             assert restore(model, alias).initial_epoch == epoch + 1
             assert same(values(model), witness.seen[epoch])
+        # As a process of its own would: this one logs what it kept already.
+        staging._of_this_process.clear()
+        WandbModelCheckpoint(tmp_path / "next.keras")
+    assert epochs_of(run) == [0, 1, 2]
+    assert checkpoints_kept(run) == []
 
 
 FAULTS: dict[str, Callable[[WandbServer], None]] = {

@@ -17,7 +17,7 @@ import wandb
 
 from wk_checkpoint.swap import remove
 
-__all__ = ["Staged", "stage", "staged"]
+__all__ = ["Staged", "left_over", "stage", "staged"]
 
 _FACTS: Final = "version.json"
 _FILES: Final = "files"
@@ -83,6 +83,7 @@ def stage(
         shutil.copytree(checkpoint, target, copy_function=_link)
     else:
         _link(checkpoint, target)
+    _of_this_process.add(directory)
     facts = {"aliases": sorted(aliases), "metadata": metadata}
     (directory / _FACTS).write_text(json.dumps(facts))
     return Staged(directory, order, tuple(facts["aliases"]), metadata)
@@ -94,6 +95,14 @@ def staged(run: wandb.Run, artifact: str) -> Iterator[Staged]:
         facts = json.loads(facts_file.read_text())
         directory = facts_file.parent
         yield Staged(directory, int(directory.name), tuple(facts["aliases"]), facts["metadata"])
+
+
+def left_over(run: wandb.Run, artifact: str) -> list[Staged]:
+    """Returns what an earlier process kept for a run's artifact, oldest first."""
+    return [one for one in staged(run, artifact) if one.directory not in _of_this_process]
+
+
+_of_this_process: set[Path] = set()
 
 
 def _directory(run: wandb.Run, artifact: str) -> Path:

@@ -8,7 +8,7 @@ import wandb
 from wk_checkpoint.checkpoint import Checkpoint
 from wk_checkpoint.formats import Format
 from wk_checkpoint.retention import Retention
-from wk_checkpoint.staging import Staged, stage
+from wk_checkpoint.staging import Staged, left_over, stage
 from wk_checkpoint.uploads import Uploads
 from wk_core.artifacts import check_name, log_artifact, log_without_asking
 
@@ -40,6 +40,11 @@ class VersionLog:
         self._artifact = artifact
         log_without_asking(run)
         self._uploads = None if run.offline else Uploads(run, retention)
+        if self._uploads is not None:
+            # What the server did not take from an earlier process of this run. Where it did, and
+            # only the removal is missing, it knows the digest, and nothing is sent.
+            for staged in left_over(run, artifact):
+                self.log(staged)
 
     def stage(self, path: Path, name: str, checkpoint: Checkpoint, format: Format) -> Staged:  # noqa: A002
         """Keeps a finished checkpoint, whatever becomes of its path, until it is uploaded."""

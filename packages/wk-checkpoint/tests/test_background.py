@@ -1,6 +1,7 @@
 """Saving while training goes on: what is written, in what order, and whose error it is."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -284,3 +285,23 @@ def test_everything_else_in_a_model(offline_run, inside):
     other.compile("adam", "mse")
     restore(other, inside / "m.weights.h5")
     assert same(values(other) + [np.array(v.value) for v in other.second.variables], expected)
+
+
+def test_model_that_is_compiled_anew_after_an_interrupted_fit(offline_run, inside):
+    offline_run()
+
+    class Raise(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):  # noqa: ARG002
+            if epoch == 1:
+                while not (inside / "model.keras").exists():
+                    time.sleep(0.01)
+                raise RuntimeError("interrupted")
+
+    checkpoint, model = WandbModelCheckpoint("model.keras"), random_model()
+    with pytest.raises(RuntimeError, match="interrupted"):
+        fit(checkpoint, Raise(), model=model, epochs=2)
+    model.compile(optimizer=keras.optimizers.Adam(0.1), loss="mse", metrics=["mae"])
+    fit(checkpoint, model=model, epochs=2)
+    again = random_model(seed=0)
+    restore(again, "model.keras")
+    assert same(values(again), values(model))

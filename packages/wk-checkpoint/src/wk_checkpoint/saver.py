@@ -66,6 +66,7 @@ class Saver:
 
         For its writers Keras looks into its own classes, and for TensorFlow on every backend.
         """
+        self._saved = None  # another optimizer may have been compiled in
         prepare_saving()
         if model.built:
             serialized_config(model)
@@ -126,7 +127,8 @@ class Saver:
         return Snapshot(self._saved_variables(model))
 
     def _saved_variables(self, model: Any) -> list[Any]:
-        known = (model.variables, getattr(model.optimizer, "variables", []))
+        optimizer = getattr(model, "optimizer", None)
+        known = (model.variables, [] if optimizer is None else optimizer.variables)
         size = tuple(map(len, known))
         if self._saved is None or size != self._saved_of:
             self._saved, self._saved_of = saved_variables(model), size

@@ -30,6 +30,15 @@ if not LEGACY:
             self.variables[id(variable)] = variable
             return self._zero
 
+    class _Past(keras.StatelessScope):  # type: ignore[misc]
+        """Lets variables have the values that they had, and none another one than that."""
+
+        def get_current_value(self, variable: Any) -> Any:
+            value = super().get_current_value(variable)
+            if value is None:
+                raise LookupError(f"{variable.path} is not in the snapshot of the model.")
+            return value
+
 
 class Snapshot:
     """What some variables hold now.
@@ -50,7 +59,7 @@ class Snapshot:
     def in_place(self) -> Iterator[None]:
         """Lets this thread see the variables as they were, until the block ends."""
         prepare_saving()
-        with keras.StatelessScope(state_mapping=self._values.values()):
+        with _Past(state_mapping=self._values.values()):
             yield
 
 

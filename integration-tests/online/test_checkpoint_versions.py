@@ -11,7 +11,8 @@ import wandb
 from online.reading import aliases, download, read, read_path, staged_files, sync, versions
 from server.commands import WandbServer
 from wk_checkpoint import WandbModelCheckpoint
-from wk_core.keras import backend, build_optimizer, keras, sync_state
+from wk_core.keras import backend, keras, sync_state
+from wk_core.keras_saving import build_optimizer
 from wk_testing.resuming import BATCHES, Shuffled, Witness, random_model, same, values
 
 SCORES = [3.0, 1.0, 2.0, 1.5]

@@ -5,7 +5,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from wk_core.keras import PyDataset, build_metrics, keras, metric_variables
+from wk_core.keras import PyDataset, keras
+from wk_core.keras_saving import build_metrics, metric_variables
 
 __all__ = ["fit_from"]
 

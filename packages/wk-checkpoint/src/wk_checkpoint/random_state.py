@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from wk_core.keras import global_seed_generator, keras
+from wk_core.keras import keras
+from wk_core.keras_saving import global_seed_generator
 
 __all__ = ["put_back", "taken"]
 

@@ -18,7 +18,8 @@ from wk_checkpoint.snapshot import Snapshot, saved_variables
 from wk_checkpoint.training_state import record
 from wk_checkpoint.version_log import VersionLog
 from wk_core.background import Background
-from wk_core.keras import prepare_saving, serialized_config, sync_state
+from wk_core.keras import sync_state
+from wk_core.keras_saving import prepare_saving, serialized_config
 
 __all__ = ["Saver"]
 

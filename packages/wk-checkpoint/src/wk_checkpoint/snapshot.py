@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wk_core.keras import LEGACY, all_layers, backend, keras, prepare_saving
+from wk_core.keras import LEGACY, backend, keras
+from wk_core.keras_saving import all_layers, prepare_saving
 
 __all__ = ["Snapshot", "obstacle", "saved_variables"]
 

@@ -13,7 +13,7 @@ from wk_checkpoint.fit import fit_from
 from wk_checkpoint.moment import Moment
 from wk_core import callback_state
 from wk_core.callbacks import after_next
-from wk_core.keras import metric_variables, seed_variables, values_of
+from wk_core.keras_saving import metric_variables, seed_variables, values_of
 
 __all__ = ["TrainingState", "put_back", "record"]
 

@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from wk_checkpoint.contents import Contents
-from wk_core.keras import LEGACY, keras, serialized_config
+from wk_core.keras import LEGACY, keras
+from wk_core.keras_saving import serialized_config
 
 __all__ = ["Twins"]
 

@@ -4,6 +4,7 @@ Each module has one job; import what you need from it:
 
 * `wk_core.run`: the W&B run of a callback, and work to be done before and after it finishes;
 * `wk_core.keras`: the Keras that this process uses;
+* `wk_core.keras_saving`: what saving and restoring a model needs of Keras;
 * `wk_core.callbacks`: what callbacks do to one another, and to how Keras calls them;
 * `wk_core.callback_state`: what a callback remembers when a training is resumed;
 * `wk_core.axes`: a key prefix and its x axis;

@@ -10,7 +10,7 @@ from wk_checkpoint.contents import Contents
 from wk_checkpoint.formats.weights import read_state, require_built, write_state
 from wk_checkpoint.snapshot import obstacle
 from wk_checkpoint.twin import Twins
-from wk_core.keras import build_optimizer, load_optimizer_from_hdf5
+from wk_core.keras_saving import build_optimizer, load_optimizer_from_hdf5
 
 __all__ = ["HDF5File"]
 

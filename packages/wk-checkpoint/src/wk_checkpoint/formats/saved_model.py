@@ -12,7 +12,8 @@ from wk_checkpoint.contents import Contents
 from wk_checkpoint.formats.keras_archive import KerasArchive
 from wk_checkpoint.formats.tensorflow import checked_options
 from wk_checkpoint.twin import Twins
-from wk_core.keras import LEGACY, backend, export_saved_model
+from wk_core.keras import LEGACY, backend
+from wk_core.keras_saving import export_saved_model
 
 __all__ = ["SavedModel"]
 

@@ -10,7 +10,8 @@ from wk_checkpoint.formats.weights import require_built
 from wk_checkpoint.snapshot import obstacle
 from wk_checkpoint.state_file import STATE_NAME, decode
 from wk_checkpoint.twin import Twins
-from wk_core.keras import backend, build_optimizer, keras
+from wk_core.keras import backend, keras
+from wk_core.keras_saving import build_optimizer
 
 __all__ = ["TensorFlowCheckpoint"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from wk_checkpoint.contents import Contents
 from wk_checkpoint.snapshot import obstacle
 from wk_checkpoint.state_file import STATE_NAME, decode
-from wk_core.keras import build_optimizer
+from wk_core.keras_saving import build_optimizer
 
 __all__ = ["WeightsFile", "load_weights", "read_state", "require_built", "write_state"]
 

@@ -151,9 +151,10 @@ def test_rows_cannot_be_set(log):
         log.table(["a"]).data = [[1]]
 
 
-def test_filling_waits_where_storing_cannot_keep_up(log, monkeypatch):
-    monkeypatch.setattr("wk_eval.eval_table._CHUNK_BYTES", 1000)
-    monkeypatch.setattr("wk_eval.eval_table._WAITING_BYTES", 4000)
+def test_filling_waits_where_storing_cannot_keep_up(offline_run, monkeypatch):
+    monkeypatch.setattr("wk_eval.eval_table._CHUNK_IMAGES", 2)
+    monkeypatch.setattr("wk_eval.table_log._CAPACITY", 3)
+    log = TableLog(offline_run(), "Test")
     gate, table = threading.Event(), log.table(["image"], mixed=True)
     log.submit(gate.wait)
     added = []
@@ -169,10 +170,11 @@ def test_filling_waits_where_storing_cannot_keep_up(log, monkeypatch):
     filling.start()
     filling.join(timeout=2)
     assert filling.is_alive()
-    assert len(added) * 400 <= 4000 + 2 * 1200
+    assert len(added) <= 2 * (3 + 1)
     gate.set()
     filling.join()
     assert [int(np.asarray(row[0].image)[0, 0]) for row in table.data] == list(range(30))
+    log.close()
 
 
 MEMORY = """

@@ -8,15 +8,14 @@ import wandb
 from wandb.sdk.data_types import _dtypes
 
 from wk_core.background import Background
-from wk_eval.room import Room
+from wk_eval.pixel_file import PixelFile
 from wk_eval.table_image import TableImage
 from wk_eval.table_store import TableStore
 
-# How many rows, and how many bytes of pixels, are handed to the background at once; and how many
-# bytes of pixels may wait there.
+# How many rows are handed to the background at once.
 _CHUNK_ROWS: Final = 1024
-_CHUNK_BYTES: Final = 1 << 20
-_WAITING_BYTES: Final = 8 << 20
+# How many rows with images, so that it can begin with them while more are added.
+_CHUNK_IMAGES: Final = 16
 _UNKNOWN: Final = _dtypes.UnknownType()  # type: ignore[no-untyped-call]
 
 
@@ -51,8 +50,7 @@ class EvalTable(wandb.Table):
         self._background = background
         self._source: TableStore | None = None if source is None else source.store
         self._chunk: list[list[Any]] = []
-        self._chunk_bytes = 0
-        self._room = Room(_WAITING_BYTES)
+        self._pixels = PixelFile()
         self.waiting: dict[int, list[Any]] = {}
         self.is_incomplete = False
         self.store: TableStore = self._new_store()
@@ -93,12 +91,11 @@ class EvalTable(wandb.Table):
         self.waiting[self.count] = row
         self.count += 1
         self._chunk.append(row)
-        self._chunk_bytes += sum(
-            cell.content.nbytes for cell in row if isinstance(cell, TableImage)
-        )
-        if len(self._chunk) >= _CHUNK_ROWS or self._chunk_bytes >= _CHUNK_BYTES:
+        images = [cell for cell in row if isinstance(cell, TableImage)]
+        for image in images:
+            image.content.put_down(self._pixels)
+        if len(self._chunk) >= (_CHUNK_IMAGES if self._pixels.is_used else _CHUNK_ROWS):
             self.hand_over()
-            self._room.wait_for_room()
 
     def add_column(
         self,
@@ -143,10 +140,8 @@ class EvalTable(wandb.Table):
     def hand_over(self) -> None:
         """Hands the rows that were added to the background."""
         chunk, self._chunk = self._chunk, []
-        size, self._chunk_bytes = self._chunk_bytes, 0
         if chunk:
-            self._room.take(size)
-            self._background.submit(partial(self._store_rows, chunk, size))
+            self._background.submit(partial(self._store_rows, chunk))
 
     def flush(self) -> None:
         """Waits until the rows that were added are stored."""
@@ -176,12 +171,9 @@ class EvalTable(wandb.Table):
         self.store.write(rows)
         self.is_incomplete = False
 
-    def _store_rows(self, rows: list[list[Any]], size: int) -> None:
+    def _store_rows(self, rows: list[list[Any]]) -> None:
         first = len(self.store)
-        try:
-            self._write(rows)
-        finally:
-            self._room.give_back(size)
+        self._write(rows)
         if not self.is_incomplete:
             for index in range(first, first + len(rows)):
                 del self.waiting[index]

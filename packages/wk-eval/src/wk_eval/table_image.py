@@ -13,6 +13,7 @@ from wandb.sdk.data_types.base_types.wb_value import WBValue
 from wandb.sdk.data_types.image import _ImageFileType
 
 from wk_eval.arrays import as_array, is_tensor
+from wk_eval.pixel_file import PixelFile
 from wk_eval.pixels import PixelRange, Pixels
 
 _PLAIN_MODES: Final = ("L", "LA", "RGB", "RGBA")  # a byte for each channel
@@ -32,15 +33,23 @@ class Content:
     def __init__(self, data: Any = None, mode: str | None = None) -> None:
         self._data = _own(data)
         self._mode = mode
+        self._place: tuple[PixelFile, int, tuple[int, ...]] | None = None
+        self._lock = threading.Lock()
         self.json: dict[str, Any] | None = None
         self.store: Any = None
 
-    @property
-    def nbytes(self) -> int:
-        """How many bytes of memory the pixels take."""
-        if isinstance(self._data, PILImage.Image):
-            return self._data.width * self._data.height * len(self._data.getbands())
-        return int(getattr(self._data, "nbytes", 0))
+    def put_down(self, file: PixelFile) -> None:
+        """Has the pixels wait in a file, where they are bytes already."""
+        if isinstance(self._data, np.ndarray) and self._data.dtype == np.uint8 and self._data.size:
+            self._place = (file, file.put(self._data), self._data.shape)
+            self._data = None
+
+    def pick_up(self) -> None:
+        """Takes the pixels back from the file."""
+        with self._lock:
+            if self._place is not None:
+                file, start, shape = self._place
+                self._data, self._place = file.take(start, shape), None
 
     def reduce(self, pixel_range: PixelRange) -> None:
         """Reduces the pixels to bytes, given the range of values of the images they belong to."""
@@ -49,6 +58,7 @@ class Content:
 
     def pixels(self) -> Pixels:
         """Returns the pixels as bytes."""
+        self.pick_up()
         if self._data is None:
             return np.asarray(self.store.open_picture(self.json))
         self.reduce(PixelRange())

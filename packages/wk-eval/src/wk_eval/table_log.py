@@ -14,7 +14,7 @@ from wk_eval.table_image import Deferral
 
 # How many tasks may wait, which are chunks of rows, tables and rows of the run; then training
 # waits.
-_CAPACITY: Final = 64
+_CAPACITY: Final = 256
 
 
 class TableLog:

@@ -1,8 +1,11 @@
 """Artifacts that a run has logged, read back from its file."""
 
 import json
+import sys
+import threading
 
 import pytest
+import wandb
 
 from wk_core.artifacts import check_name, log_artifact
 
@@ -48,3 +51,26 @@ def test_bad_names(name):
     with pytest.raises(ValueError, match="It needs a name of 1 to 128") as raised:
         check_name(name, what="It")
     assert repr(name) in str(raised.value)
+
+
+def test_artifacts_are_made_in_several_threads_at_once():
+    errors = []
+
+    def make_many():
+        try:
+            for _ in range(300):  # wandb keeps a hundred of them
+                wandb.Artifact("name", type="type")
+        except KeyError as error:
+            errors.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=make_many) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert errors == []

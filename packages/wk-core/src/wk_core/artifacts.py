@@ -6,10 +6,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 import wandb
+from wandb.sdk.lib.capped_dict import CappedDict
 
 __all__ = ["check_name", "log_artifact", "log_without_asking"]
 
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
+
+
+def _prune(cache: CappedDict, max_size: int) -> None:
+    for key in list(cache)[: max(0, len(cache) - max_size)]:
+        cache.pop(key, None)
+
+
+# wandb (0.31) keeps the last hundred artifacts of a process in dictionaries. When two threads make
+# room in one of them at once, an entry is gone for the second, whose `wandb.Artifact(...)` raises
+# KeyError. Checkpoints and tables are logged in threads, beside the user's own.
+CappedDict._prune_dict = _prune  # type: ignore[method-assign, assignment]
 
 
 def check_name(name: str, *, what: str) -> str:

@@ -8,6 +8,7 @@ takes no space of its own. Offline it stays there for `wandb sync`, and for `res
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,8 @@ class Staged:
         return next(alias for alias in self.aliases if alias.startswith("epoch_"))
 
     def remove(self) -> None:
-        """Removes it."""
+        """Removes it; without its facts nobody takes it for whole."""
+        (self.directory / _FACTS).unlink(missing_ok=True)
         remove(self.directory)
 
 
@@ -73,17 +75,15 @@ def stage(
         aliases: What it is called.
         metadata: The artifact's metadata.
     """
-    parent = _directory(run, artifact)
-    order = 1 + max((one.order for one in staged(run, artifact)), default=-1)
-    directory = parent / f"{order:06d}"
-    remove(directory)  # left there by a process that was killed before it wrote the facts
+    order = time.time_ns()  # no number comes twice: earlier ones are removed in another thread
+    directory = _directory(run, artifact) / str(order)
+    _of_this_process.add(directory)
     target = directory / _FILES / name
     target.parent.mkdir(parents=True)
     if checkpoint.is_dir():
         shutil.copytree(checkpoint, target, copy_function=_link)
     else:
         _link(checkpoint, target)
-    _of_this_process.add(directory)
     facts = {"aliases": sorted(aliases), "metadata": metadata}
     (directory / _FACTS).write_text(json.dumps(facts))
     return Staged(directory, order, tuple(facts["aliases"]), metadata)
@@ -92,13 +92,22 @@ def stage(
 def staged(run: wandb.Run, artifact: str) -> Iterator[Staged]:
     """Yields what is kept here for a run's artifact, by this process or an earlier one."""
     for facts_file in sorted(_directory(run, artifact).glob(f"*/{_FACTS}")):
-        facts = json.loads(facts_file.read_text())
+        try:
+            facts = json.loads(facts_file.read_text())
+        except FileNotFoundError:  # removed meanwhile: the server has it
+            continue
         directory = facts_file.parent
         yield Staged(directory, int(directory.name), tuple(facts["aliases"]), facts["metadata"])
 
 
 def left_over(run: wandb.Run, artifact: str) -> list[Staged]:
-    """Returns what an earlier process kept for a run's artifact, oldest first."""
+    """Returns what an earlier process kept for a run's artifact, oldest first.
+
+    What it had begun to keep when it was killed is removed.
+    """
+    for directory in _directory(run, artifact).glob("*"):
+        if directory not in _of_this_process and not (directory / _FACTS).exists():
+            remove(directory)
     return [one for one in staged(run, artifact) if one.directory not in _of_this_process]
 
 

@@ -40,10 +40,10 @@ class VersionLog:
         self._artifact = artifact
         log_without_asking(run)
         self._uploads = None if run.offline else Uploads(run, retention)
-        if self._uploads is not None:
+        for staged in left_over(run, artifact):
             # What the server did not take from an earlier process of this run. Where it did, and
             # only the removal is missing, it knows the digest, and nothing is sent.
-            for staged in left_over(run, artifact):
+            if self._uploads is not None:
                 self.log(staged)
 
     def stage(self, path: Path, name: str, checkpoint: Checkpoint, format: Format) -> Staged:  # noqa: A002

@@ -1,5 +1,7 @@
 """The run that a callback reports to."""
 
+from functools import partial
+
 import pytest
 import wandb
 
@@ -69,3 +71,17 @@ def test_request_taken_back(offline_run, read_back):
     before_finish(run, lambda: run.log({"late": 1}))()
 
     assert read_back(run).column("late") == []
+
+
+def test_task_that_takes_its_request_back_leaves_the_others_theirs(offline_run):
+    run, done = offline_run(), []
+    withdrawals = []
+
+    def task(number):
+        withdrawals[number]()
+        done.append(number)
+
+    for number in range(3):
+        withdrawals.append(before_finish(run, partial(task, number)))
+    run.finish()
+    assert done == [0, 1, 2]

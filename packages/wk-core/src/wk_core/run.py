@@ -68,8 +68,8 @@ def before_finish(run: wandb.Run, task: Callable[[], None]) -> Callable[[], None
 
     def withdraw() -> None:
         atexit.unregister(run_once)
-        if hook in run._teardown_hooks:
-            run._teardown_hooks.remove(hook)
+        # A new list: `finish` may be going through the old one, and would leave out the next hook.
+        run._teardown_hooks = [other for other in run._teardown_hooks if other is not hook]
 
     def run_once() -> None:
         atexit.unregister(run_once)

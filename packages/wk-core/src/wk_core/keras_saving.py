@@ -1,5 +1,6 @@
 """What saving and restoring a model needs of Keras beyond its public API, in one place."""
 
+import io
 import json
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ __all__ = [
     "seed_variables",
     "serialized_config",
     "values_of",
+    "write_hdf5_weights",
 ]
 
 # The kinds of objects of which Keras' writer learns what not to look into.
@@ -172,3 +174,14 @@ def export_saved_model(model: Any, path: Any, options: Any) -> None:
     archive = keras.export.ExportArchive()
     archive.track_and_add_endpoint("serve", model, get_input_signature(model))
     archive.write_out(str(path), options=options, verbose=False)
+
+
+def write_hdf5_weights(model: Any, file: io.BytesIO) -> None:
+    """Writes what `model.save_weights` writes, to an open file instead of to a path."""
+    from keras.src.saving.saving_lib import H5IOStore, _save_state
+
+    store = H5IOStore(file, mode="w")
+    _save_state(
+        model, weights_store=store, assets_store=None, inner_path="", visited_saveables=set()
+    )
+    store.close()

@@ -1,7 +1,6 @@
 """A whole model in Keras' own `.keras` archive."""
 
 import json
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -10,17 +9,18 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from wk_checkpoint.contents import Contents
+from wk_checkpoint.formats.archive_entry import ArchiveFile, entry_in_place
 from wk_checkpoint.formats.weights import load_weights
 from wk_checkpoint.snapshot import obstacle
 from wk_checkpoint.state_file import STATE_NAME, decode
 from wk_core.keras import keras
+from wk_core.keras_saving import write_hdf5_weights
 
 __all__ = ["KerasArchive"]
 
 _WEIGHTS: Final = "model.weights.h5"
 _CONFIG: Final = "config.json"
 _METADATA: Final = "metadata.json"
-_PIECE: Final = 1 << 22  # bytes to copy at a time
 # Keras only shows this date; the same one each time leaves an unchanged model an unchanged file.
 _DATE: Final = "1980-01-01@00:00:00"
 
@@ -66,16 +66,11 @@ class KerasArchive:
 def _write_archive(contents: Contents, path: Path) -> None:
     """Writes what Keras' writer does, with the configuration of that moment.
 
-    And with less memory: the weights go through a file instead of through memory.
+    And with less work and memory: the weights are written where they belong in the archive.
     """
     metadata = json.dumps({"keras_version": keras.__version__, "date_saved": _DATE})
-    with zipfile.ZipFile(path, "w") as archive:
+    with ArchiveFile(path) as file, zipfile.ZipFile(file, "w") as archive:
         archive.writestr(zipfile.ZipInfo(_METADATA), metadata)
         archive.writestr(zipfile.ZipInfo(_CONFIG), contents.config)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=path.name) as directory:
-            weights = Path(directory, _WEIGHTS)
-            with contents.in_place():
-                contents.model.save_weights(weights)
-            entry = zipfile.ZipInfo(_WEIGHTS)
-            with weights.open("rb") as source, archive.open(entry, "w", force_zip64=True) as target:
-                shutil.copyfileobj(source, target, _PIECE)
+        with entry_in_place(archive, file, _WEIGHTS) as weights, contents.in_place():
+            write_hdf5_weights(contents.model, weights)

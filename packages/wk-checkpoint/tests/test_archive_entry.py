@@ -51,3 +51,18 @@ def test_any_position_can_be_written_and_read(tmp_path):
         assert entry.size() == 11
     with zipfile.ZipFile(path) as archive:
         assert archive.read("entry") == b"01xx4567ABC"
+
+
+def test_no_room_is_said_when_hdf5_is_done(tmp_path):
+    # Any write to this device fails as on a full disk.
+    with (
+        zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive,
+        ArchiveFile("/dev/full") as full,
+    ):
+        with (
+            pytest.raises(OSError, match="No space left"),
+            entry_in_place(archive, full, "arrays.h5") as entry,
+            h5py.File(entry, "w") as target,
+        ):
+            target["array"] = np.zeros(100_000)
+        assert entry.error is not None

@@ -1,5 +1,6 @@
 """What saving and restoring a model needs of Keras beyond its public API, in one place."""
 
+import contextlib
 import io
 import json
 from typing import Any, Final
@@ -180,8 +181,7 @@ def write_hdf5_weights(model: Any, file: io.BytesIO) -> None:
     """Writes what `model.save_weights` writes, to an open file instead of to a path."""
     from keras.src.saving.saving_lib import H5IOStore, _save_state
 
-    store = H5IOStore(file, mode="w")
-    _save_state(
-        model, weights_store=store, assets_store=None, inner_path="", visited_saveables=set()
-    )
-    store.close()
+    with contextlib.closing(H5IOStore(file, mode="w")) as store:
+        _save_state(
+            model, weights_store=store, assets_store=None, inner_path="", visited_saveables=set()
+        )

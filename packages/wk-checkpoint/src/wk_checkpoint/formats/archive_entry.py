@@ -40,16 +40,21 @@ class Entry(io.BytesIO):
     """The end of a file, from an offset on, as a file of its own.
 
     It is a `BytesIO` because Keras writes HDF5 to paths and to `BytesIO`s only; nothing is kept in
-    memory.
+    memory. HDF5 does not survive a file that raises: what goes wrong is kept, and for HDF5 all is
+    well.
 
     Args:
         file: The file.
         offset: Where the entry begins.
+
+    Attributes:
+        error: Why something could not be written; None where everything was.
     """
 
     def __init__(self, file: io.FileIO, offset: int) -> None:
         super().__init__()
-        self._descriptor = file.fileno()
+        self.error: OSError | None = None
+        self._file = file
         self._offset = offset
         self._position = 0
 
@@ -65,29 +70,38 @@ class Entry(io.BytesIO):
 
     def size(self) -> int:
         """Returns how many bytes the entry has."""
-        return os.fstat(self._descriptor).st_size - self._offset
+        return os.fstat(self._file.fileno()).st_size - self._offset
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
         """Writes all of the data."""
         rest = memoryview(data).cast("B")
-        size = len(rest)
-        while rest:
-            written = os.pwrite(self._descriptor, rest, self._offset + self._position)
-            self._position += written
-            rest = rest[written:]
+        start, size = self._offset + self._position, len(rest)
+        self._position += size
+        with self._keeping_error():
+            while rest:
+                written = os.pwrite(self._file.fileno(), rest, start)
+                start, rest = start + written, rest[written:]
         return size
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """Reads into a buffer; returns how many bytes."""
-        count = os.preadv(self._descriptor, [buffer], self._offset + self._position)
+        count = os.preadv(self._file.fileno(), [buffer], self._offset + self._position)
         self._position += count
         return count
 
     def truncate(self, size: int | None = None) -> int:
         """Cuts the entry off at a size, or here."""
         size = self._position if size is None else size
-        os.ftruncate(self._descriptor, self._offset + size)
+        with self._keeping_error():
+            os.ftruncate(self._file.fileno(), self._offset + size)
         return size
+
+    @contextlib.contextmanager
+    def _keeping_error(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.error = self.error or error
 
 
 @contextlib.contextmanager
@@ -98,10 +112,15 @@ def entry_in_place(archive: zipfile.ZipFile, file: ArchiveFile, name: str) -> It
         archive: The archive.
         file: Its file.
         name: The entry's name.
+
+    Raises:
+        OSError: If it cannot be written, as on a full disk.
     """
     with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as target:
         entry = Entry(file, file.tell())
         yield entry
+        if entry.error is not None:
+            raise entry.error
         # The archive needs a checksum, and the bytes one after the other for that.
         entry.seek(0)
         piece = memoryview(bytearray(_PIECE))

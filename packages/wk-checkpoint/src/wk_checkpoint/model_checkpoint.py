@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import wandb
 
@@ -19,13 +19,14 @@ from wk_checkpoint.retention import Retention
 from wk_checkpoint.saver import Saver
 from wk_checkpoint.version_log import VersionLog, artifact_name
 from wk_core.callbacks import after_all, calling_list, leave_to_keras
+from wk_core.copying import WithoutItsRun
 from wk_core.keras import LEGACY, keras, trained_batches
-from wk_core.run import before_finish, resolve_run
+from wk_core.run import before_finish
 
 _STAND_IN: Final = {True: "model.weights.h5", False: "model.keras"}
 
 
-class WandbModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]  # Keras ships no types
+class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # type: ignore[misc]  # Keras ships no types
     """Saves a model, or its weights, while it trains, and logs each checkpoint as an artifact.
 
     It is a `keras.callbacks.ModelCheckpoint`, and takes its arguments. Each checkpoint becomes a
@@ -92,6 +93,10 @@ class WandbModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[mis
         ```
     """
 
+    _not_copied: ClassVar[frozenset[str]] = frozenset(
+        {"_run", "_versions", "_preemption", "_callbacks", "_saver", "_withdraw", "_due"}
+    )
+
     def __init__(
         self,
         filepath: str | os.PathLike[str],
@@ -133,21 +138,14 @@ class WandbModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[mis
         )
         self.filepath = filepath
         self._supports_tf_logs = False  # Keras 2: metrics come as numbers
-        self._run = resolve_run(type(self).__name__, run)
-        self._versions = None
-        if not self._run.disabled:
-            name = artifact_name(self._run, artifact)
-            self._versions = VersionLog(self._run, name, retention)
+        self._artifact = artifact
+        self._retention = retention
         self._files = None if retention is None else LocalFiles(retention)
         self._background = background
         self._skips = when_busy == "skip"
-        self._preemption = Preemption(self._run) if preemption else None
+        self._minds_preemption = preemption
         self._interval = None if save_freq == "epoch" else BatchInterval(save_freq)
         self._monitor = Monitor(self)
-        self._callbacks: Any = None
-        self._saver: Saver | None = None
-        self._withdraw: Callable[[], None] = lambda: None
-        self._due: tuple[Moment, Judgement] | None = None
         self._epoch = 0
         self._first_batch = 0
         self._last_batch: tuple[int, Mapping[str, Any] | None] | None = None
@@ -155,6 +153,23 @@ class WandbModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[mis
             leave_to_keras(self, WandbModelCheckpoint, "on_train_batch_end")
         if not preemption:
             leave_to_keras(self, WandbModelCheckpoint, "on_test_batch_end")
+        self._report_to(run)
+
+    def _bind(self, run: wandb.Run) -> None:
+        self._run = run
+        self._versions = None
+        if not run.disabled:
+            name = artifact_name(run, self._artifact)
+            self._versions = VersionLog(run, name, self._retention)
+        self._preemption = Preemption(run) if self._minds_preemption else None
+        self._callbacks: Any = None
+        self._saver: Saver | None = None
+        self._withdraw: Callable[[], None] = lambda: None
+        self._due: tuple[Moment, Judgement] | None = None
+
+    @property
+    def _is_in_fit(self) -> bool:
+        return self._saver is not None
 
     def set_model(self, model: Any) -> None:
         """Takes the model, and from then on its turn after all other callbacks."""

@@ -25,6 +25,10 @@ class Twins:
         self._config: str | None = None
         self._twin: Any = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Whoever is given a copy makes a twin of its own.
+        return {**vars(self), "_config": None, "_twin": None}
+
     def obstacle(self, model: Any) -> str | None:
         """Returns why a model has no twin, or None if it has one, which it makes."""
         if LEGACY:

@@ -7,7 +7,7 @@ from typing import Any
 
 from wk_core.keras import keras
 
-__all__ = ["after_all", "after_next", "calling_list", "leave_to_keras"]
+__all__ = ["after_all", "after_next", "calling_list", "leave_to_keras", "left_to_keras"]
 
 
 def leave_to_keras(callback: Any, owner: type, hook: str) -> None:
@@ -19,6 +19,16 @@ def leave_to_keras(callback: Any, owner: type, hook: str) -> None:
     if getattr(type(callback), hook) is getattr(owner, hook):
         default = getattr(keras.callbacks.Callback, hook)
         setattr(callback, hook, types.MethodType(default, callback))
+
+
+def left_to_keras(callback: Any) -> list[str]:
+    """Returns the names of the hooks of a callback that were left to Keras."""
+    return [
+        name
+        for name, value in vars(callback).items()
+        if isinstance(value, types.MethodType)
+        and value.__func__ is getattr(keras.callbacks.Callback, name, None)
+    ]
 
 
 def calling_list() -> Any:

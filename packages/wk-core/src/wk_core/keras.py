@@ -18,8 +18,12 @@ else:
     import keras
     from keras.utils import PyDataset
 
+NOT_IN_FIT: Final[dict[str, Any]] = {"params": None, "model" if LEGACY else "_model": None}
+"""The attributes that Keras gives a callback for one `fit`, as they are before it."""
+
 __all__ = [
     "LEGACY",
+    "NOT_IN_FIT",
     "PyDataset",
     "backend",
     "batches_trained",

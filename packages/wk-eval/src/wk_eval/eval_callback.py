@@ -3,17 +3,17 @@
 import abc
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import wandb
 
+from wk_core.copying import WithoutItsRun
 from wk_core.keras import keras
-from wk_core.run import resolve_run
 from wk_eval.eval_table import EvalTable
 from wk_eval.table_log import TableLog
 
 
-class WandbEvalCallback(keras.callbacks.Callback, abc.ABC):  # type: ignore[misc]  # Keras ships no types
+class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # type: ignore[misc]  # Keras ships no types
     """Base class of callbacks that log a model's predictions to W&B, example by example.
 
     A subclass fills two tables: `add_ground_truth` the data table, once, when training begins, and
@@ -83,6 +83,10 @@ class WandbEvalCallback(keras.callbacks.Callback, abc.ABC):  # type: ignore[misc
         ```
     """
 
+    _not_copied: ClassVar[frozenset[str]] = frozenset(
+        {"_run", "_tables", "data_table", "pred_table", "data_table_ref"}
+    )
+
     def __init__(
         self,
         data_table_columns: list[str],
@@ -109,11 +113,18 @@ class WandbEvalCallback(keras.callbacks.Callback, abc.ABC):  # type: ignore[misc
         self._every = every
         self._aliases = _checked_aliases(aliases)
         super().__init__()
-        self._run = resolve_run(name, run)
+        self._report_to(run)
+
+    def _bind(self, run: wandb.Run) -> None:
+        self._run = run
         self._tables: TableLog | None = None
         self.data_table: EvalTable
         self.pred_table: EvalTable
         self.data_table_ref: EvalTable
+
+    @property
+    def _is_in_fit(self) -> bool:
+        return self._tables is not None
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Logs the data table."""
@@ -223,8 +234,8 @@ class WandbEvalCallback(keras.callbacks.Callback, abc.ABC):  # type: ignore[misc
 
     def _end(self) -> None:
         """Lets go of what belongs to one `fit`, when all of it is logged."""
-        tables, self._tables = self._tables, None
-        if tables is not None:
+        while self._tables is not None:  # what is done last may have begun another one
+            tables, self._tables = self._tables, None
             tables.close()
 
 

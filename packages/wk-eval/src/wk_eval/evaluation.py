@@ -53,7 +53,6 @@ class Evaluation(WandbEvalCallback):
             _check_count("num_samples", num_samples, "a whole number of examples, or None for all")
         _check_count("batch_size", batch_size, "a whole number of examples")
         check_name(name, what=f"{type(self).__name__}: the artifact of examples")
-        super().__init__([], [], run=run, every=every, aliases=aliases)
         self._data = data
         self._num_samples = num_samples
         self._batch_size = batch_size
@@ -61,13 +60,21 @@ class Evaluation(WandbEvalCallback):
         self._show = show
         self._name = name
         self._drawn: Samples | None = None
-        self._targets: Any = None
         self._ranges: dict[str, PixelRange] = {}
+        super().__init__([], [], run=run, every=every, aliases=aliases)
+
+    def _bind(self, run: wandb.Run) -> None:
+        super()._bind(run)
         self._moves = Moves()
         self._next_epoch = 0
         self._epoch_offset = 0
-        if not self._run.disabled:
-            define_axis(self._run, name, "epoch")
+        if not run.disabled:
+            define_axis(run, self._name, "epoch")
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The examples go with the copy: not all data can be pickled, or drawn from twice.
+        self._draw()
+        return {**super().__getstate__(), "_data": None}
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Chooses the examples, looks whether the model fits them, and logs them.
@@ -78,10 +85,8 @@ class Evaluation(WandbEvalCallback):
         """
         if not self._run.disabled:
             self._end()
-            if self._drawn is None:
-                self._drawn = draw_samples(self._data, self._num_samples)
-                self._targets = select(self._drawn.targets, self._output, "targets")
-            _, first = next(self._drawn.batches(1))
+            self._draw()
+            _, first = next(self._samples.batches(1))
             self._inspect(self._predict(first))
             shown = self._shown_cells(0)
             self.data_table_columns = ["id", *shown, *self._truth_columns]
@@ -136,6 +141,14 @@ class Evaluation(WandbEvalCallback):
             if isinstance(cell, TableImage):
                 return PILImage.fromarray(cell.content.pixels())
         return None
+
+    def _draw(self) -> None:
+        if self._drawn is None:
+            self._drawn = draw_samples(self._data, self._num_samples)
+
+    @property
+    def _targets(self) -> Any:
+        return select(self._samples.targets, self._output, "targets")
 
     @property
     def _samples(self) -> Samples:

@@ -4,17 +4,26 @@ import atexit
 from collections.abc import Callable
 
 import wandb
+from wandb.sdk.lib.noop_run import NoopRun
 from wandb.sdk.wandb_run import TeardownHook, TeardownStage
 
-__all__ = ["after_finish", "before_finish", "has_given_up", "resolve_run"]
+from wk_core.process import this_process
+
+__all__ = ["after_finish", "before_finish", "has_given_up", "is_silent", "resolve_run"]
 
 
-def resolve_run(callback_name: str, run: wandb.Run | None = None) -> wandb.Run:
+def resolve_run(
+    callback_name: str, run: wandb.Run | None = None, *, in_every_process: bool = False
+) -> wandb.Run:
     """Returns the run that a callback reports to.
+
+    Where a training has several processes, one of them writes (`wk_core.process`). The others get
+    a stand-in, whatever run they were given: it is disabled, and `is_silent` knows it.
 
     Args:
         callback_name: The callback's class name, for the error.
         run: The run that the user passed. Defaults to the active run, `wandb.run`.
+        in_every_process: Whether the callback reports from every process. Defaults to False.
 
     Raises:
         wandb.Error: If no run was given and none is active, or if the run is finished.
@@ -29,24 +38,43 @@ def resolve_run(callback_name: str, run: wandb.Run | None = None) -> wandb.Run:
             assert resolve_run("MyCallback") is run
         ```
     """
+    if run is not None and not isinstance(run, wandb.Run):
+        raise TypeError(
+            f"{callback_name}: `run` must be the run that `wandb.init()` returned. "
+            f"Received: run={run!r}"
+        )
+    if not in_every_process and not this_process().writes:
+        return _Silence()
     if run is None:
         run = wandb.run
         if run is None:
             raise wandb.Error(
                 f"{callback_name} needs a W&B run to report to: call `wandb.init()` before "
-                f"`{callback_name}(...)`, or pass one as `{callback_name}(..., run=run)`."
+                f"`{callback_name}(...)`, and before the `fit` of a copy of one, or pass one as "
+                f"`{callback_name}(..., run=run)`."
             )
-    elif not isinstance(run, wandb.Run):
-        raise TypeError(
-            f"{callback_name}: `run` must be the run that `wandb.init()` returned. "
-            f"Received: run={run!r}"
-        )
     if not run.disabled and run._is_finished:  # wandb has no public word for it
         raise wandb.Error(
             f"{callback_name} needs a run that is still open, but run {run.id!r} is finished: "
             "start a new one with `wandb.init()`."
         )
     return run
+
+
+def is_silent(run: wandb.Run) -> bool:
+    """Tells whether `resolve_run` has returned a stand-in, in a process that does not write."""
+    return isinstance(run, _Silence)
+
+
+class _Silence(NoopRun):
+    """A disabled run that is nobody's active run, as one of `wandb.init` would be."""
+
+    def __init__(self) -> None:
+        # wandb asserts that a run has all three.
+        settings = wandb.Settings(
+            mode="disabled", run_id="silent", project="silent", entity="silent"
+        )
+        super().__init__(settings, {})
 
 
 def before_finish(run: wandb.Run, task: Callable[[], None]) -> Callable[[], None]:

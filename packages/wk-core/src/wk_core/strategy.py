@@ -1,0 +1,50 @@
+"""The engines that train a model in several processes, as far as callbacks have to mind them."""
+
+import sys
+import warnings
+from typing import Any
+
+from wk_core.keras import LEGACY, keras
+from wk_core.process import this_process
+
+__all__ = ["check_engine", "workers_strategy"]
+
+
+def workers_strategy(model: Any) -> Any:
+    """Returns the strategy with which several workers train a model, each with a copy; or None.
+
+    That is TensorFlow's `MultiWorkerMirroredStrategy`. What is not the same in all copies, as a
+    metric's state, is put together when it is read, in which all workers must take part: if one
+    of them reads it alone, it waits for ever.
+    """
+    tensorflow = sys.modules.get("tensorflow")
+    strategy = getattr(model, "distribute_strategy", None)
+    if tensorflow is None or strategy is None:
+        return None
+    if not isinstance(strategy, tensorflow.distribute.MultiWorkerMirroredStrategy):
+        return None
+    tasks = strategy.cluster_resolver.cluster_spec().as_dict()
+    return strategy if sum(map(len, tasks.values())) > 1 else None
+
+
+def check_engine(model: Any) -> None:
+    """Warns, before training, where several processes will not train one model together.
+
+    Args:
+        model: The model that `fit` is called on.
+    """
+    if not LEGACY and workers_strategy(model) is not None:
+        warnings.warn(
+            "Keras 3 cannot train under tf.distribute.MultiWorkerMirroredStrategy: `fit` will fail "
+            "(https://github.com/keras-team/keras/issues/20585). Keras 2 can: install tf-keras and "
+            "set TF_USE_LEGACY_KERAS=1. Or use Keras 3 on JAX, with keras.distribution.",
+            stacklevel=3,
+        )
+    process = this_process()
+    if process.source == "JAX" and process.count > 1 and not keras.distribution.distribution():
+        warnings.warn(
+            f"JAX runs in {process.count} processes, but each trains a model of its own: no "
+            "distribution is set. Call `keras.distribution.set_distribution(...)` before the model "
+            "is made.",
+            stacklevel=3,
+        )

@@ -2,7 +2,7 @@
 
 import abc
 import weakref
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import wandb
 
@@ -92,19 +92,20 @@ class WithoutItsRun(abc.ABC):
             leave_to_keras(self, type(self), hook)
 
 
+# By id: what is pickled in a process and unpickled there finds its run again.
+_given_runs: "Final[weakref.WeakValueDictionary[str, wandb.Run]]" = weakref.WeakValueDictionary()
+
+
 class _GivenRun:
     """The run that a callback was given, for its copies; in other processes only its id."""
 
-    # By id: what is pickled in a process and unpickled there finds its run again.
-    _known: "ClassVar[weakref.WeakValueDictionary[str, wandb.Run]]" = weakref.WeakValueDictionary()
-
     def __init__(self, run_id: str) -> None:
         self._id = run_id
-        self._run = self._known.get(run_id)
+        self._run = _given_runs.get(run_id)
 
     @classmethod
     def of(cls, run: wandb.Run) -> "_GivenRun":
-        cls._known[run.id] = run
+        _given_runs[run.id] = run
         return cls(run.id)
 
     def found(self, callback_name: str) -> wandb.Run:

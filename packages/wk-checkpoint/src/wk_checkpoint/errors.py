@@ -2,7 +2,7 @@
 
 import os
 
-__all__ = ["CheckpointError", "MissingTensorFlowError"]
+__all__ = ["CheckpointError", "MissingTensorFlowError", "SplitModelError"]
 
 
 class CheckpointError(RuntimeError):
@@ -36,6 +36,20 @@ class CheckpointError(RuntimeError):
             f"Checkpoint {moment} ({os.fspath(path)!r}) {what}: "
             # Not its repr, which is empty for TensorFlow's errors.
             f"{type(cause).__name__}: {cause}"
+        )
+
+
+class SplitModelError(RuntimeError):
+    """A model of which each process has a part cannot be put together to be saved.
+
+    Args:
+        obstacle: Why it has no snapshot.
+    """
+
+    def __init__(self, obstacle: str) -> None:
+        super().__init__(
+            "The model is split over several processes, and can be saved from a snapshot only: "
+            f"{obstacle}. A '.keras' or '.weights.h5' file takes most models."
         )
 
 

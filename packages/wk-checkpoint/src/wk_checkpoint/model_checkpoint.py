@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final, Literal
 import wandb
 
 from wk_checkpoint.arguments import check_choice, check_filepath, check_save_freq
+from wk_checkpoint.attendance import Attendance, takes_all
 from wk_checkpoint.checkpoint import Checkpoint
 from wk_checkpoint.formats import format_for
 from wk_checkpoint.interval import BatchInterval
@@ -21,7 +22,8 @@ from wk_checkpoint.version_log import VersionLog, artifact_name
 from wk_core.callbacks import after_all, calling_list, leave_to_keras
 from wk_core.copying import WithoutItsRun
 from wk_core.keras import LEGACY, keras, trained_batches
-from wk_core.run import before_finish
+from wk_core.process import this_process
+from wk_core.run import before_finish, is_silent
 
 _STAND_IN: Final = {True: "model.weights.h5", False: "model.keras"}
 
@@ -68,6 +70,10 @@ class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # t
         preemption: Whether SIGTERM ends training at the end of the batch, with a checkpoint of
             it, the run marked as preempted, and exit status 75. Keras then calls batch hooks
             synchronously. Defaults to False.
+
+    Where a training has several processes, one of them saves and logs (`wk_core.process`). The
+    others need no run, and write nothing; where a model can only be read by all of them together,
+    they take part. Then `when_busy="skip"` raises, and with several processes `preemption=True`.
 
     Raises:
         wandb.Error: If no run is given or active, or if it is finished.
@@ -123,7 +129,7 @@ class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # t
         check_filepath(filepath, save_freq)
         self._format = format_for(filepath, weights_only=save_weights_only, options=options)
         place = place_of(filepath)
-        if not placeholders(filepath):
+        if this_process().writes and not placeholders(filepath):
             place.check(directory=self._format.directory)
         super().__init__(
             # Keras accepts files only.
@@ -161,6 +167,11 @@ class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # t
         if not run.disabled:
             name = artifact_name(run, self._artifact)
             self._versions = VersionLog(run, name, self._retention)
+        if self._minds_preemption and this_process().count > 1:
+            raise ValueError(
+                "preemption=True is for trainings in one process: several do not end at the same "
+                "batch. Use `save_freq`, and restore the last checkpoint."
+            )
         self._preemption = Preemption(run) if self._minds_preemption else None
         self._callbacks: Any = None
         self._saver: Saver | None = None
@@ -185,6 +196,7 @@ class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # t
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Starts afresh, whatever became of an earlier `fit`."""
+        self._check_together()
         self._due = None
         (self._saver or self._start_saver()).prepare(self.model)
         if self._preemption is not None:
@@ -242,6 +254,13 @@ class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # t
         if self._files is not None and state["files"] is not None:
             self._files.restore(state["files"])
 
+    def _check_together(self) -> None:
+        if self._skips and takes_all(self.model):
+            raise ValueError(
+                "Each process has to take part in every save of this model, but they are not busy "
+                "at the same time. Received: when_busy='skip'. Accepted here: 'wait'."
+            )
+
     @property
     def _is_preempted(self) -> bool:
         return self._preemption is not None and self._preemption.requested
@@ -282,7 +301,8 @@ class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # t
             self._preemption.end_process()
 
     def _start_saver(self) -> Saver:
-        self._saver = Saver(
+        kind = Attendance if is_silent(self._run) else Saver
+        self._saver = kind(
             self._format,
             self._versions,
             self._files,
@@ -308,5 +328,5 @@ class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # t
             wandb.termerror(f"WandbModelCheckpoint: {error}")
 
     def _say(self, text: str) -> None:
-        if self.verbose:
+        if self.verbose and not is_silent(self._run):
             print(f"\n{text}")

@@ -10,7 +10,7 @@ import wandb
 
 from wk_checkpoint.checkpoint import Checkpoint
 from wk_checkpoint.contents import Contents
-from wk_checkpoint.errors import CheckpointError
+from wk_checkpoint.errors import CheckpointError, SplitModelError
 from wk_checkpoint.formats import Format
 from wk_checkpoint.local_files import LocalFiles
 from wk_checkpoint.places import Place, place_of
@@ -20,6 +20,7 @@ from wk_checkpoint.version_log import VersionLog
 from wk_core.background import Background
 from wk_core.keras import sync_state
 from wk_core.keras_saving import prepare_saving, serialized_config
+from wk_core.spread import is_split
 
 __all__ = ["Saver"]
 
@@ -119,10 +120,13 @@ class Saver:
         return self._background.close()
 
     def _snapshot(self, model: Any) -> Snapshot | None:
-        if not self._in_background:
+        split = is_split(model)
+        if not self._in_background and not split:
             return None
         obstacle = self._format.obstacle(model)
         if obstacle is not None:
+            if split:
+                raise SplitModelError(obstacle)
             self._say_obstacle(obstacle)
             return None
         return Snapshot(self._saved_variables(model))

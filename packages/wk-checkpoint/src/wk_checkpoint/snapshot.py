@@ -14,6 +14,7 @@ from typing import Any
 
 from wk_core.keras import LEGACY, backend, keras
 from wk_core.keras_saving import all_layers, prepare_saving
+from wk_core.spread import whole
 
 __all__ = ["Snapshot", "obstacle", "saved_variables"]
 
@@ -103,4 +104,4 @@ def _frozen_value(variable: Any) -> Any:
         case "torch":
             return value.detach().clone()
         case _:
-            return keras.ops.copy(value)  # the next step on JAX gives the array itself away
+            return keras.ops.copy(whole(value))  # the next step gives the array itself away

@@ -12,7 +12,7 @@ from wk_checkpoint.checkpoint import OWN_ALIAS
 from wk_checkpoint.places import is_remote, place_of
 from wk_checkpoint.staging import Staged, staged
 from wk_checkpoint.version_log import ARTIFACT_TYPE, artifact_name
-from wk_core.run import resolve_run
+from wk_core.run import is_silent, resolve_run
 
 __all__ = ["checkpoint_from"]
 
@@ -62,6 +62,12 @@ def _named(run: wandb.Run, name: str) -> Staged | wandb.Artifact:
 
 def _own(run: wandb.Run, alias: str) -> Staged | wandb.Artifact:
     """Returns a checkpoint of the run itself."""
+    if is_silent(run):
+        raise wandb.Error(
+            "restore: this process of the training does not write, so it has no run whose "
+            f"checkpoint {alias!r} could be restored. Name a path that all processes can read, or "
+            "the artifact as 'entity/project/name:alias'."
+        )
     kept, uploaded = _staged(run, artifact_name(run), alias), _uploaded(run, alias)
     if uploaded is None:
         if kept is None:
@@ -98,6 +104,8 @@ def _version(run: wandb.Run, name: str) -> wandb.Artifact | None:
 
 
 def _api(run: wandb.Run) -> wandb.Api:
+    if is_silent(run):
+        return wandb.Api()
     place = {"entity": run.entity, "project": run.project}
     return wandb.Api(overrides={"base_url": run.settings.base_url, **place})
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from wk_checkpoint.contents import Contents
 from wk_core.keras import LEGACY, keras
-from wk_core.keras_saving import serialized_config
+from wk_core.keras_saving import serialized_config, without_distribution
 
 __all__ = ["Twins"]
 
@@ -58,7 +58,8 @@ class Twins:
             if not self._with_optimizer:
                 tree.pop("compile_config", None)
             # The user's own model, from this process: no code from elsewhere runs.
-            twin = keras.saving.deserialize_keras_object(tree, safe_mode=False)
+            with without_distribution():
+                twin = keras.saving.deserialize_keras_object(tree, safe_mode=False)
             if [one.shape for one in self._variables(twin)] != [
                 one.shape for one in self._variables(model)
             ]:

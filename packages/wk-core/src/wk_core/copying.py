@@ -9,6 +9,7 @@ import wandb
 from wk_core.callbacks import leave_to_keras, left_to_keras
 from wk_core.keras import NOT_IN_FIT
 from wk_core.run import resolve_run
+from wk_core.strategy import check_engine
 
 __all__ = ["CopyError", "WithoutItsRun"]
 
@@ -64,6 +65,7 @@ class WithoutItsRun(abc.ABC):
 
     def set_model(self, model: Any) -> None:
         """Takes the model; a copy takes up its run, too."""
+        check_engine(model)
         if not self._is_bound:
             given = None if self._given_run is None else self._given_run.found(type(self).__name__)
             self._report_to(given)

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = [
     "seed_variables",
     "serialized_config",
     "values_of",
+    "without_distribution",
     "write_hdf5_weights",
 ]
 
@@ -140,6 +142,20 @@ def values_of(variables: Any) -> list[Any]:
     if LEGACY:
         return [variable.numpy() for variable in variables]
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+@contextlib.contextmanager
+def without_distribution() -> Iterator[None]:
+    """Has variables that are made in the block belong to this process alone, not to all."""
+    distribution = None if LEGACY else keras.distribution.distribution()
+    if distribution is None:
+        yield
+        return
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(distribution)
 
 
 def load_optimizer_from_hdf5(optimizer: Any, file: Any) -> None:

@@ -19,6 +19,7 @@ from wk_core.keras import backend
 __all__ = [
     "VARIABLE",
     "Process",
+    "jax_process",
     "set_process",
     "shared_settings",
     "this_process",
@@ -96,7 +97,7 @@ def this_process() -> Process:
         _given
         or _from_variable()
         or _from_ray()
-        or _from_jax()
+        or jax_process()
         or _from_torch()
         or _from_strategy()
         or _from_tf_config()
@@ -166,7 +167,8 @@ def _from_ray() -> Process | None:
     return None if rank is None else Process(rank, size, "Ray Train")
 
 
-def _from_jax() -> Process | None:
+def jax_process() -> Process | None:
+    """Returns which process of JAX' own runtime this is; None where that is not in use."""
     if "jax" not in sys.modules or backend() != "jax":
         return None
     # `jax.process_index()` starts the backend, and then waits for the other processes.
@@ -204,8 +206,7 @@ def _from_tf_config() -> Process | None:
         return _task(cluster, task.get("type", "worker"), int(task.get("index", 0)), "TF_CONFIG")
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(
-            "TF_CONFIG must be JSON with a `cluster` and a `task`. "
-            f"Received: TF_CONFIG={text!r}"
+            f"TF_CONFIG must be JSON with a `cluster` and a `task`. Received: TF_CONFIG={text!r}"
         ) from error
 
 

@@ -5,7 +5,7 @@ import warnings
 from typing import Any
 
 from wk_core.keras import LEGACY, keras
-from wk_core.process import this_process
+from wk_core.process import jax_process
 
 __all__ = ["check_engine", "workers_strategy"]
 
@@ -40,8 +40,8 @@ def check_engine(model: Any) -> None:
             "set TF_USE_LEGACY_KERAS=1. Or use Keras 3 on JAX, with keras.distribution.",
             stacklevel=3,
         )
-    process = this_process()
-    if process.source == "JAX" and process.count > 1 and not keras.distribution.distribution():
+    process = jax_process()
+    if process is not None and process.count > 1 and not keras.distribution.distribution():
         warnings.warn(
             f"JAX runs in {process.count} processes, but each trains a model of its own: no "
             "distribution is set. Call `keras.distribution.set_distribution(...)` before the model "

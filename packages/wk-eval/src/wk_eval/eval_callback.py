@@ -10,6 +10,7 @@ import wandb
 from wk_core.copying import WithoutItsRun
 from wk_core.keras import keras
 from wk_eval.eval_table import EvalTable
+from wk_eval.predictor import Predictor
 from wk_eval.table_log import TableLog
 
 
@@ -33,6 +34,10 @@ class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # ty
     `wandb.Image(array)` takes arrays of any usual range of values while one of the two tables is
     open: bytes, booleans, and floats in [0, 1], [-1, 1] or [0, 255], with or without channels. An
     image that was made before is as wandb made it.
+
+    Where a training has several processes, one of them evaluates (`wk_core.process`), and the others
+    need no run. There `add_model_predictions` calls `self.predict_on_batch`, not
+    `self.model.predict`, which all of them would have to call.
 
     For other times than these, override `on_train_begin`, `on_epoch_end` or `on_train_batch_end`
     and call there what their own versions call: `init_pred_table`, `add_model_predictions`,
@@ -84,7 +89,7 @@ class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # ty
     """
 
     _not_copied: ClassVar[frozenset[str]] = frozenset(
-        {"_run", "_tables", "data_table", "pred_table", "data_table_ref"}
+        {"_run", "_tables", "_predictor", "data_table", "pred_table", "data_table_ref"}
     )
 
     def __init__(
@@ -118,6 +123,7 @@ class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # ty
     def _bind(self, run: wandb.Run) -> None:
         self._run = run
         self._tables: TableLog | None = None
+        self._predictor: Predictor | None = None
         self.data_table: EvalTable
         self.pred_table: EvalTable
         self.data_table_ref: EvalTable
@@ -173,6 +179,22 @@ class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # ty
     def add_model_prediction(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """The same as `add_model_predictions`, whose other name it is."""
         _call(self.add_model_predictions, epoch, logs=logs)
+
+    def predict_on_batch(self, inputs: Any) -> Any:
+        """Returns what the model puts out for a batch of inputs.
+
+        For `add_model_predictions`, where a training has several processes: only one of them
+        evaluates, and `self.model.predict` would wait for the others.
+
+        Args:
+            inputs: What the model takes, as NumPy arrays.
+
+        Raises:
+            ValueError: If this process has only parts of the model.
+        """
+        if self._predictor is None:
+            self._predictor = Predictor(self.model)
+        return self._predictor(inputs)
 
     def init_data_table(self, column_names: list[str]) -> None:
         """Makes `data_table` an empty table, whose columns take values of any type."""
@@ -237,6 +259,7 @@ class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # ty
         while self._tables is not None:  # what is done last may have begun another one
             tables, self._tables = self._tables, None
             tables.close()
+        self._predictor = None
 
 
 def _is_overridden(callback: WandbEvalCallback, method: str) -> bool:

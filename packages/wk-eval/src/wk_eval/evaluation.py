@@ -170,7 +170,7 @@ class Evaluation(WandbEvalCallback):
         super().log_data_table(name or self._name, type, table_name or f"{self._name}_data")
 
     def _predict(self, batch: Any) -> Any:
-        outputs = self.model.predict_on_batch(batch)
+        outputs = self.predict_on_batch(batch)
         if isinstance(outputs, list):
             outputs = tuple(outputs)
         names = getattr(self.model, "output_names", None)

@@ -1,14 +1,17 @@
 """The callback that logs what Keras measures."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import wandb
 
 from wk_core.axes import define_axis
 from wk_core.callbacks import leave_to_keras
+from wk_core.copying import WithoutItsRun
 from wk_core.keras import keras, samples_seen, steps_per_execution
+from wk_core.process import this_process
 from wk_core.run import resolve_run
+from wk_core.strategy import workers_strategy
 from wk_metrics.batch_log import BatchLog
 from wk_metrics.frequency import Frequency, LogFreq
 from wk_metrics.learning_rate import LearningRates
@@ -18,7 +21,7 @@ from wk_metrics.rows import RowWriter
 from wk_metrics.throughput import Throughput
 
 
-class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+class WandbMetricsLogger(WithoutItsRun, keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
     """Logs the metrics and the learning rate of a training to W&B.
 
     Every epoch it logs what Keras reports at the epoch's end under `epoch/`, with the x axis
@@ -51,10 +54,14 @@ class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         log_model_info: Whether parameters, optimizer, loss, metrics and layers are put into the
             run's config as `model_info`, and parameter counts and the table of layers into its
             summary as `model/...`, once. Defaults to False.
+        report_from: Where a training has several processes, one of them logs all of the above, and
+            the others need no run. With `"all"` each of them needs one, and logs how fast it
+            trained under `process_<index>/`: the same run in W&B's shared mode
+            (`wk_core.process.shared_settings`), or one of the same group. Defaults to `"one"`.
 
     Raises:
         wandb.Error: If no run is given or active, or if it is finished.
-        ValueError: If `log_freq` or `initial_global_step` is not as above.
+        ValueError: If `log_freq`, `initial_global_step` or `report_from` is not as above.
 
     Example:
         ```python
@@ -75,6 +82,10 @@ class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
     # Keras may call the batch hooks from its pool of threads instead of holding up training.
     async_safe = True
 
+    _not_copied: ClassVar[frozenset[str]] = frozenset(
+        {"_run", "_throughput", "_rows", "_position", "_rates", "_batches"}
+    )
+
     def __init__(
         self,
         log_freq: LogFreq = "epoch",
@@ -83,31 +94,56 @@ class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         run: wandb.Run | None = None,
         throughput: bool = False,
         log_model_info: bool = False,
+        report_from: Literal["one", "all"] = "one",
     ) -> None:
         super().__init__()
         self._frequency = Frequency.parse(log_freq)
         self._given_start = _checked_start(initial_global_step)
-        self._run = resolve_run(type(self).__name__, run)
-        self._enabled = not self._run.disabled
-        self._throughput = Throughput() if throughput else None
-        self._model_info_is_due = log_model_info
-        self._follows_batches = self._enabled and (throughput or self._frequency.every is not None)
-        self._rows = RowWriter(self._run)
-        self._position = position_of(self._run)
+        self._reports_from_all = _checked_report_from(report_from) == "all"
+        self._shows_throughput = throughput
+        self._measures_throughput = throughput or self._reports_from_all
+        self._describes_model = log_model_info
+        self._resumed_epoch: int | None = None
+        self._evaluating_alone = False
+        if self._frequency.every is None and not self._measures_throughput:
+            leave_to_keras(self, WandbMetricsLogger, "on_train_batch_begin")
+            leave_to_keras(self, WandbMetricsLogger, "on_train_batch_end")
+        self._report_to(run)
+
+    def _resolve(self, run: wandb.Run | None) -> wandb.Run:
+        return resolve_run(type(self).__name__, run, in_every_process=self._reports_from_all)
+
+    def _bind(self, run: wandb.Run) -> None:
+        process = this_process()
+        self._run = run
+        self._enabled = not run.disabled
+        self._writes = process.writes
+        self._own_prefix = f"process_{process.index}" if self._reports_from_all else None
+        self._follows_batches = self._enabled and (
+            self._measures_throughput or self._frequency.every is not None
+        )
+        self._throughput = Throughput() if self._measures_throughput else None
+        self._model_info_is_due = self._describes_model and self._writes
+        self._rows = RowWriter(run)
+        if self._resumed_epoch is not None:
+            self._rows.leave_out_logged()
+        self._position = position_of(run)
         self._rates: LearningRates | None = None
         self._batches: BatchLog | None = None
         self._samples: int | None = None
         self._is_located = False
         self._epoch_offset = 0
         self._epoch = self._position.next_epoch or 0
-        self._resumed_epoch: int | None = None
-        self._evaluating_alone = False
-        if not self._follows_batches:
-            leave_to_keras(self, WandbMetricsLogger, "on_train_batch_begin")
-            leave_to_keras(self, WandbMetricsLogger, "on_train_batch_end")
-        define_axis(self._run, "epoch", "epoch")
-        if self._frequency.every is not None:
-            define_axis(self._run, "batch", "batch_step")
+        if self._own_prefix is not None:
+            define_axis(run, self._own_prefix, "epoch")
+        if self._writes:
+            define_axis(run, "epoch", "epoch")
+            if self._frequency.every is not None:
+                define_axis(run, "batch", "batch_step")
+
+    @property
+    def _is_in_fit(self) -> bool:
+        return self._rates is not None
 
     def set_params(self, params: Mapping[str, Any]) -> None:
         """Takes the parameters of the `fit` or the `evaluate` that begins."""
@@ -156,11 +192,11 @@ class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Takes the epoch's number of samples, before validation resets the metrics."""
         if self._throughput is not None and self._rates is not None and not self._evaluating_alone:
-            self._samples = samples_seen(self.model)
+            self._samples = self._samples_seen()
 
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Logs an `evaluate` outside `fit`."""
-        if self._evaluating_alone and self._enabled:
+        if self._evaluating_alone and self._enabled and self._writes:
             self._rows.write("test", logs or {})
         self._evaluating_alone = False
 
@@ -170,13 +206,20 @@ class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
             return
         rates = self._located_fit(epoch)
         number = epoch + self._epoch_offset
-        facts = {"epoch": number, **rates.of_last_batch(), **self._end_batches()}
-        if self._batches is not None and self._frequency.every is not None:
-            self._batches.write("epoch", logs or {}, facts)
-        else:
-            self._rows.open("epoch", logs or {}, facts, step=number)
+        speed = self._end_batches()
+        if self._own_prefix is not None:
+            self._rows.write(self._own_prefix, {}, {"epoch": number, **speed})
+        if self._writes:
+            shown = speed if self._shows_throughput else {}
+            self._log_epoch(logs or {}, {"epoch": number, **rates.of_last_batch(), **shown})
         self._position.next_epoch = self._epoch = number + 1
         self._log_model_info()
+
+    def _log_epoch(self, logs: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        if self._batches is not None and self._frequency.every is not None:
+            self._batches.write("epoch", logs, facts)
+        else:
+            self._rows.open("epoch", logs, facts, step=facts["epoch"])
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Waits until everything is logged."""
@@ -239,7 +282,7 @@ class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         return BatchLog(
             self._run,
             self._rows,
-            self._frequency,
+            self._frequency if self._writes else Frequency(None),
             rates,
             optimizer=self._optimizer,
             first_batch=first_batch,
@@ -255,8 +298,12 @@ class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         self._position.remember(self._optimizer, self._batches.next_batch)
         if self._throughput is None:
             return {}
-        samples = samples_seen(self.model) if self._samples is None else self._samples
+        samples = self._samples_seen() if self._samples is None else self._samples
         return self._throughput.metrics(count, samples)
+
+    def _samples_seen(self) -> int:
+        # Several TensorFlow workers count their own, and only all together know the sum.
+        return samples_seen(self.model) if workers_strategy(self.model) is None else 0
 
     def _end_fit(self) -> None:
         """Completes and lets go of what belongs to one `fit`."""
@@ -272,6 +319,14 @@ class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         if self._model_info_is_due and self.model.built:
             self._model_info_is_due = False
             _log_model_info(self._run, self.model)
+
+
+def _checked_report_from(report_from: Any) -> Any:
+    if report_from not in ("one", "all"):
+        raise ValueError(
+            f"`report_from` must be 'one' or 'all'. Received: report_from={report_from!r}"
+        )
+    return report_from
 
 
 def _checked_start(initial_global_step: Any) -> int | None:

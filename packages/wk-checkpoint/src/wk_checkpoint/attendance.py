@@ -1,0 +1,46 @@
+"""Taking part in what another process saves."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from wk_checkpoint.checkpoint import Checkpoint
+from wk_checkpoint.contents import Contents
+from wk_checkpoint.saver import Saver
+from wk_checkpoint.training_state import record
+from wk_core.keras import sync_state
+from wk_core.keras_saving import serialized_config
+from wk_core.spread import is_split
+from wk_core.strategy import workers_strategy
+
+__all__ = ["Attendance", "takes_all"]
+
+
+def takes_all(model: Any) -> bool:
+    """Tells whether all processes have to take part when one of them saves a model."""
+    return workers_strategy(model) is not None or is_split(model)
+
+
+class Attendance(Saver):
+    """Does what it takes for another process to save a checkpoint, and keeps nothing.
+
+    The arguments are those of `Saver`.
+    """
+
+    def save(
+        self, checkpoint: Checkpoint, model: Any, *, best: float | None, callbacks: list[Any]
+    ) -> None:
+        """Reads what the other process reads, in the same order.
+
+        TensorFlow's workers put together what they read in the writers themselves: what these
+        write here is thrown away. For a snapshot it is enough to take one.
+        """
+        if not takes_all(model):
+            return
+        sync_state(model)
+        if self._snapshot(model) is not None:
+            return
+        state = record(checkpoint.moment, best=best, model=model, callbacks=callbacks)
+        contents = Contents(model, serialized_config(model), state, snapshot=None)
+        with tempfile.TemporaryDirectory() as directory:
+            self._format.write(contents, Path(directory, Path(checkpoint.path).name))

@@ -1,0 +1,74 @@
+"""Predictions of a model, in one process of its training."""
+
+from typing import Any
+
+from wk_core.keras import sync_state
+from wk_core.keras_saving import without_distribution
+from wk_core.spread import is_split, is_spread, whole
+from wk_core.strategy import workers_strategy
+
+__all__ = ["Predictor"]
+
+
+class Predictor:
+    """Has a model predict batches in this process alone.
+
+    Keras' own `predict` is something that all processes of a training have to do together.
+
+    Args:
+        model: The model.
+
+    Raises:
+        ValueError: If this process has only parts of the model.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._compiled: Any = None
+        self._by_worker = workers_strategy(model) is not None
+        self._by_jax = is_spread(model)
+        if is_split(model):
+            raise ValueError(
+                "The model is split over several processes: one of them cannot predict with it. "
+                "Evaluate its checkpoints in a process of its own."
+            )
+
+    def __call__(self, batch: Any) -> Any:
+        """Returns what the model puts out for a batch of inputs."""
+        if self._by_worker:
+            return self._predict_by_worker(batch)
+        if self._by_jax:
+            return self._predict_by_jax(batch)
+        return self._model.predict_on_batch(batch)
+
+    def _predict_by_worker(self, batch: Any) -> Any:
+        import tensorflow as tf
+
+        # In a replica each variable is the replica's own.
+        strategy, model = self._model.distribute_strategy, self._model
+        if self._compiled is None:
+            self._compiled = tf.function(
+                lambda inputs: strategy.run(lambda each: model(each, training=False), (inputs,))
+            )
+        outputs = self._compiled(tf.nest.map_structure(tf.convert_to_tensor, batch))
+        return tf.nest.map_structure(
+            lambda output: strategy.experimental_local_results(output)[0].numpy(), outputs
+        )
+
+    def _predict_by_jax(self, batch: Any) -> Any:
+        import jax
+
+        sync_state(self._model)
+        if self._compiled is None:
+            call = self._model.stateless_call
+            self._compiled = jax.jit(lambda *state_and_batch: call(*state_and_batch)[0])
+        trainable, others = (
+            [whole(variable.value) for variable in variables]
+            for variables in (
+                self._model.trainable_variables,
+                self._model.non_trainable_variables,
+            )
+        )
+        with without_distribution():
+            outputs = self._compiled(trainable, others, batch)
+        return jax.tree.map(jax.device_get, outputs)

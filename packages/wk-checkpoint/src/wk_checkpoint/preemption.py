@@ -1,5 +1,6 @@
 """Ending a training in time when the machine is about to be taken away."""
 
+import os
 import signal
 import threading
 from types import FrameType
@@ -25,6 +26,7 @@ class Preemption:
         self._run = run
         self._previous: Any = None
         self._is_installed = False
+        self._process = 0
         self.requested = False
 
     def install(self) -> None:
@@ -41,6 +43,7 @@ class Preemption:
                 "thread: Python gives signals to that one only."
             )
         self.requested = False
+        self._process = os.getpid()
         self._previous = signal.signal(signal.SIGTERM, self._note)
         self._is_installed = True
 
@@ -64,7 +67,9 @@ class Preemption:
         raise SystemExit(EXIT_STATUS)
 
     def _note(self, signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        if self.requested:  # nobody has answered the first one: no training is under way
+        # Nobody has answered the first one: no training is under way. Nor is one in a forked worker,
+        # which is to end.
+        if self.requested or self._process != os.getpid():
             self.uninstall()
             signal.raise_signal(signal.SIGTERM)
         self.requested = True

@@ -60,8 +60,13 @@ class RowWriter:
             self._run.log(row)
             return
         # Online, a resumed run's `step` is 0 until its first row.
-        self._open_step = max(step, self._run.step, self._run.starting_step)
-        self._run.log(row, step=self._open_step)
+        current = max(self._run.step, self._run.starting_step)
+        self._open_step = max(step, current)
+        if step > current:
+            self._run.log(row, step=step)
+        else:
+            # Not by number: other threads and processes may log meanwhile, and pass it.
+            self._run.log(row, commit=False)
 
     def complete(self) -> None:
         """Closes the open row, so that it is sent; does nothing where none is open."""

@@ -67,8 +67,8 @@ class Preemption:
         raise SystemExit(EXIT_STATUS)
 
     def _note(self, signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        # Nobody has answered the first one: no training is under way. Nor is one in a forked worker,
-        # which is to end.
+        # Nobody has answered the first one: no training is under way. Nor is one in a worker that
+        # was forked during it, and is to end.
         if self.requested or self._process != os.getpid():
             self.uninstall()
             signal.raise_signal(signal.SIGTERM)

@@ -1,0 +1,45 @@
+"""What worker processes do in tests; importable by them, and without Keras."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from wk_core.worker import WorkerRun
+
+CONFIG: Final = {"batch_size": 4, "optimizer": {"name": "adam", "rates": [0.1, {"last": 0.01}]}}
+
+
+def report(worker_run: WorkerRun, number: int) -> dict[str, Any]:
+    """Reads the config, logs to both runs, and tells what was seen.
+
+    Args:
+        worker_run: The run.
+        number: The number that is logged.
+    """
+    config = worker_run.config
+    seen = {
+        "process": os.getpid(),
+        "batch_size": config.batch_size,
+        "last_rate": config.optimizer.rates[1].last,
+        "wandb_was_imported": "wandb" in sys.modules,
+    }
+    worker_run.log({"loader/item": number})
+    worker_run.own_run().log({"item": number})
+    return seen
+
+
+def report_and_hang(worker_run: WorkerRun, number: int, path: str) -> None:
+    """Reports, makes a file of it, and does not come back."""
+    report(worker_run, number)
+    Path(path).touch()
+    time.sleep(600)
+
+
+def wait_for(path: str) -> None:
+    """Returns when there is a file; gives up after a minute."""
+    deadline = time.monotonic() + 60
+    while not Path(path).exists():
+        assert time.monotonic() < deadline, f"waited in vain for {path}"
+        time.sleep(0.05)

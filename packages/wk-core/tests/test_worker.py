@@ -1,0 +1,99 @@
+"""A run in worker processes, offline."""
+
+import json
+
+import pytest
+
+from wk_core.worker import WorkerRun
+from wk_testing.scripts import run_script
+from wk_testing.wandb_file import read_run
+from wk_testing.workers import CONFIG
+
+pytestmark = pytest.mark.backend_free
+
+POOL = """
+import json, multiprocessing, multiprocessing.forkserver, sys
+import wandb
+from wk_core.worker import WorkerRun
+from wk_testing import workers
+
+method, directory = sys.argv[1:]
+multiprocessing.set_start_method(method)
+if method == "forkserver":  # knows nothing of the run, then
+    multiprocessing.forkserver.ensure_running()
+with wandb.init(project="test", dir=directory, config=workers.CONFIG) as run:
+    worker_run = WorkerRun()
+    with multiprocessing.Pool(3) as pool:  # terminates them
+        pool.apply_async(workers.report_and_hang, (worker_run, 0, f"{directory}/hangs"))
+        workers.wait_for(f"{directory}/hangs")
+        items = [(worker_run, number) for number in range(1, 7)]
+        seen = pool.starmap(workers.report, items, chunksize=1)
+    run.log({"main": 1})
+print(json.dumps({"id": run.id, "seen": seen}))
+"""
+
+ODD_RUNS = """
+import multiprocessing, os, sys
+import wandb
+from wk_core.worker import WorkerRun
+from wk_testing import workers
+
+with wandb.init(project="test", dir=sys.argv[1], config=workers.CONFIG):
+    worker_run = WorkerRun()
+with multiprocessing.Pool(1) as pool:
+    assert pool.apply(getattr, (worker_run, "config")).batch_size == 4
+    try:
+        pool.apply(worker_run.log, ({"loader/item": 0},))
+    except wandb.Error as error:
+        print(error)
+with wandb.init(mode="disabled", config=workers.CONFIG):
+    worker_run = WorkerRun()
+    with multiprocessing.Pool(1) as pool:
+        pool.apply(workers.report, (worker_run, 0))
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_workers_of_a_pool(method, tmp_path):
+    process = run_script(POOL, method, str(tmp_path), KERAS_BACKEND="jax")
+    assert process.returncode == 0, process.stderr
+    assert "Traceback" not in process.stderr
+    printed = json.loads(process.stdout)
+    seen = printed["seen"]
+    assert {(each["batch_size"], each["last_rate"]) for each in seen} == {(4, 0.01)}
+    if method != "fork":
+        assert not seen[0]["wandb_was_imported"]
+
+    runs = {path.name[-8:]: read_run(path) for path in tmp_path.glob("wandb/offline-run-*")}
+    assert {run.exit_code for run in runs.values()} == {0}
+    main = runs.pop(printed["id"])
+    assert sorted(main.column("loader/item")) == list(range(7))
+    assert main.column("main") == [1]
+    assert sorted(item for run in runs.values() for item in run.column("item")) == list(range(7))
+    assert len(runs) == 1 + len({each["process"] for each in seen})
+    assert all(run.config["batch_size"] == 4 for run in runs.values())
+
+
+def test_runs_that_take_nothing(tmp_path):
+    process = run_script(ODD_RUNS, str(tmp_path), KERAS_BACKEND="jax")
+    assert process.returncode == 0, process.stderr
+    assert "cannot log to run" in process.stdout
+    (path,) = tmp_path.glob("wandb/offline-run-*")
+    assert read_run(path).history == []
+
+
+def test_main_process(offline_run, read_back):
+    run = offline_run(config=CONFIG)
+    worker_run = WorkerRun(run)
+    run.config.update({"later": 1})
+    worker_run.log({"loader/item": 0})
+
+    assert worker_run.own_run() is run
+    assert "later" not in worker_run.config
+    assert read_back(run).column("loader/item") == [0]
+
+
+def test_finish_timeout_is_checked(offline_run):
+    offline_run()
+    with pytest.raises(ValueError, match="finish_timeout=0"):
+        WorkerRun(finish_timeout=0)

@@ -9,6 +9,7 @@ import wandb
 from wk_checkpoint.formats import format_of
 from wk_checkpoint.sources import checkpoint_from
 from wk_checkpoint.training_state import TrainingState, put_back
+from wk_core.strategy import scope_of
 
 __all__ = ["restore"]
 
@@ -82,5 +83,6 @@ def restore(
                 f"{source} holds no training state: WandbModelCheckpoint has not written it. "
                 "`keras.saving.load_model` or `model.load_weights` may load it."
             )
-        checkpoint_format.load(model, path)
+        with scope_of(model):
+            checkpoint_format.load(model, path)
     return put_back(state, model, callbacks, source=source)

@@ -72,7 +72,7 @@ class WithoutItsRun(abc.ABC):
         super().set_model(model)  # type: ignore[misc]  # the Keras callback behind it
 
     def __getstate__(self) -> dict[str, Any]:
-        if self._is_in_fit:
+        if self._is_bound and self._is_in_fit:
             raise CopyError(self, "while its `fit` runs")
         hooks = left_to_keras(self)
         for name in vars(self):

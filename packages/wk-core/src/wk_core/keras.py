@@ -30,6 +30,7 @@ __all__ = [
     "compiled_metrics",
     "keras",
     "learning_rate_setting",
+    "read_scalar",
     "samples_seen",
     "state_is_in_variables",
     "steps_per_execution",
@@ -45,9 +46,17 @@ def backend() -> str:
     return name
 
 
+def read_scalar(variable: Any) -> Any:
+    """Returns what a variable with a single number holds; `float` and `int` take it.
+
+    They do not take a variable of a `tf.distribute` strategy.
+    """
+    return variable.numpy() if backend() == "tensorflow" else variable
+
+
 def steps_per_execution(model: Any) -> int:
     """Returns how many batches the model trains on between two calls of the batch hooks."""
-    return int(model._steps_per_execution if LEGACY else model.steps_per_execution)
+    return int(read_scalar(model._steps_per_execution) if LEGACY else model.steps_per_execution)
 
 
 def unwrap_optimizer(optimizer: Any) -> Any:
@@ -65,7 +74,7 @@ def batches_trained(optimizer: Any) -> int:
     accumulation. A mixed-precision step that was skipped for an overflow is in neither.
     """
     optimizer = unwrap_optimizer(optimizer)
-    return int(optimizer.iterations if LEGACY else optimizer._iterations)
+    return int(read_scalar(optimizer.iterations if LEGACY else optimizer._iterations))
 
 
 def trained_batches(model: Any) -> int | None:
@@ -118,4 +127,4 @@ def samples_seen(model: Any) -> int:
         if LEGACY
         else getattr(model, "_loss_tracker", None)
     )
-    return 0 if tracker is None else int(tracker.count)
+    return 0 if tracker is None else int(read_scalar(tracker.count))

@@ -1,5 +1,6 @@
 """The engines that train a model in several processes, as far as callbacks have to mind them."""
 
+import contextlib
 import sys
 import warnings
 from typing import Any
@@ -7,7 +8,23 @@ from typing import Any
 from wk_core.keras import LEGACY, keras
 from wk_core.process import jax_process
 
-__all__ = ["check_engine", "workers_strategy"]
+__all__ = ["check_engine", "replicas_strategy", "scope_of", "workers_strategy"]
+
+
+def replicas_strategy(model: Any) -> Any:
+    """Returns the `tf.distribute` strategy under which there are several copies of a model."""
+    strategy = getattr(model, "distribute_strategy", None)
+    return strategy if strategy is not None and strategy.num_replicas_in_sync > 1 else None
+
+
+def scope_of(model: Any) -> contextlib.AbstractContextManager[Any]:
+    """Returns the scope in which variables that belong to a model are to be made."""
+    tensorflow = sys.modules.get("tensorflow")
+    strategy = getattr(model, "distribute_strategy", None)
+    if strategy is None or tensorflow is None or strategy is tensorflow.distribute.get_strategy():
+        return contextlib.nullcontext()
+    scope: contextlib.AbstractContextManager[Any] = strategy.scope()
+    return scope
 
 
 def workers_strategy(model: Any) -> Any:

@@ -35,8 +35,8 @@ class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # ty
     open: bytes, booleans, and floats in [0, 1], [-1, 1] or [0, 255], with or without channels. An
     image that was made before is as wandb made it.
 
-    Where a training has several processes, one of them evaluates (`wk_core.process`), and the others
-    need no run. There `add_model_predictions` calls `self.predict_on_batch`, not
+    Where a training has several processes, one of them evaluates (`wk_core.process`), and the
+    others need no run. There `add_model_predictions` calls `self.predict_on_batch`, not
     `self.model.predict`, which all of them would have to call.
 
     For other times than these, override `on_train_begin`, `on_epoch_end` or `on_train_batch_end`

@@ -5,7 +5,7 @@ from typing import Any
 from wk_core.keras import sync_state
 from wk_core.keras_saving import without_distribution
 from wk_core.spread import is_split, is_spread, whole
-from wk_core.strategy import workers_strategy
+from wk_core.strategy import replicas_strategy
 
 __all__ = ["Predictor"]
 
@@ -13,7 +13,8 @@ __all__ = ["Predictor"]
 class Predictor:
     """Has a model predict batches in this process alone.
 
-    Keras' own `predict` is something that all processes of a training have to do together.
+    Keras' own `predict` is something that all processes of a training have to do together; and its
+    `predict_on_batch` gives the batch to each replica of a model.
 
     Args:
         model: The model.
@@ -25,7 +26,7 @@ class Predictor:
     def __init__(self, model: Any) -> None:
         self._model = model
         self._compiled: Any = None
-        self._by_worker = workers_strategy(model) is not None
+        self._by_replica = replicas_strategy(model) is not None
         self._by_jax = is_spread(model)
         if is_split(model):
             raise ValueError(
@@ -35,16 +36,16 @@ class Predictor:
 
     def __call__(self, batch: Any) -> Any:
         """Returns what the model puts out for a batch of inputs."""
-        if self._by_worker:
-            return self._predict_by_worker(batch)
+        if self._by_replica:
+            return self._predict_by_replica(batch)
         if self._by_jax:
             return self._predict_by_jax(batch)
         return self._model.predict_on_batch(batch)
 
-    def _predict_by_worker(self, batch: Any) -> Any:
+    def _predict_by_replica(self, batch: Any) -> Any:
         import tensorflow as tf
 
-        # In a replica each variable is the replica's own.
+        # Each replica has variables of its own; all of them predict, and one is asked.
         strategy, model = self._model.distribute_strategy, self._model
         if self._compiled is None:
             self._compiled = tf.function(

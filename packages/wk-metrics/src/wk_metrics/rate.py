@@ -16,6 +16,7 @@ from wk_core.keras import (
     batches_trained,
     keras,
     learning_rate_setting,
+    read_scalar,
     state_is_in_variables,
 )
 from wk_metrics.schedule import BlockwiseSchedule, evaluate_on_host
@@ -71,7 +72,7 @@ class _AssignedRate:
         self._optimizer = optimizer
         self._model = model
         self._variable = variable
-        self._history = [(-1, float(variable))]
+        self._history = [(-1, float(read_scalar(variable)))]
         self._set_inside_the_step = False
         self._unobserve = _observe_assignments(variable, self._note)
 
@@ -82,7 +83,7 @@ class _AssignedRate:
         return history[max(_entries_until(history, count) - 1, 0)][1]
 
     def settle(self, count: int) -> None:
-        self._set_inside_the_step |= float(self._variable) != self._history[-1][1]
+        self._set_inside_the_step |= float(read_scalar(self._variable)) != self._history[-1][1]
         self._history = self._history[max(_entries_until(self._history, count) - 1, 0) :]
 
     def close(self) -> None:
@@ -92,8 +93,12 @@ class _AssignedRate:
         if not state_is_in_variables(self._model):
             return
         try:
-            rate = float(self._variable)
-        except (AttributeError, TypeError):  # a symbol, while the step is compiled
+            rate = float(read_scalar(self._variable))
+        except (
+            AttributeError,
+            NotImplementedError,
+            TypeError,
+        ):  # a symbol, while the step is compiled
             self._set_inside_the_step = True
             return
         if rate == self._history[-1][1]:

@@ -1,0 +1,17 @@
+"""The fixtures of a server, and the training that all others are held against."""
+
+import pytest
+
+pytest.register_assert_rewrite("distributed.checks")
+
+from distributed.training import Share, build, train
+from server.fixtures import *  # noqa: F403  pytest finds fixtures by their names
+from wk_testing.wandb_file import RunFile, read_run
+
+
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> RunFile:
+    """What the training writes in one process, with whichever Keras the tests run."""
+    directory = tmp_path_factory.mktemp("reference")
+    train(directory, "reference", "epoch-{epoch}.keras", build, Share)
+    return read_run(directory)

@@ -1,0 +1,50 @@
+"""Two processes of JAX' own runtime, under Keras 3."""
+
+import numpy as np
+import pytest
+
+from distributed.checks import check_restored, check_run, runs
+from distributed.processes import Launch, run_together
+from distributed.training import EPOCHS, PROJECT, kept
+from online.reading import column, read_path
+from server.process import free_port
+
+pytestmark = pytest.mark.backend_free
+
+
+def launch(directory, coordinator, index):
+    environment = {
+        "KERAS_BACKEND": "jax",
+        "JAX_CPU_COLLECTIVES_IMPLEMENTATION": "gloo",
+        "WANDB_SILENT": "false",
+    }
+    arguments = [directory, "two", coordinator, str(index)]
+    return Launch("distributed.jax_process", arguments, environment)
+
+
+def test_two_processes_are_one_training(reference, wandb_server, tmp_path):
+    coordinator = f"127.0.0.1:{free_port()}"
+    launches = [launch(tmp_path, coordinator, index) for index in range(2)]
+    first, second = run_together(launches, tmp_path / "logs")
+    assert "process 0 of 2 (JAX); it writes" in first
+    assert "process 1 of 2 (JAX); it leaves it to process 0" in second
+
+    assert runs(wandb_server) == {"two", "two-shared"}
+    check_run(reference, wandb_server, "two", reference)
+    check_restored(tmp_path, "two", 2)
+    saved = tmp_path.glob("*.keras")
+    assert {path.name for path in saved} == {f"epoch-{1 + epoch}.keras" for epoch in range(EPOCHS)}
+
+    # Restored from the server, in the process that has a run and in the one that has none.
+    end = kept(tmp_path, "two-end", 0)
+    for index in range(2):
+        downloaded = kept(tmp_path, "two-downloaded", index)
+        assert all(map(np.array_equal, downloaded, end))
+
+    # Both have reported to one run, each for itself.
+    shared = read_path(f"{PROJECT}/two-shared", wandb_server.url)
+    assert shared.state == "finished"
+    assert column(shared, "epoch/epoch") == [0, 1]
+    for index in range(2):
+        assert column(shared, f"process_{index}/epoch") == [0, 1]
+        assert len(column(shared, f"process_{index}/samples_per_second")) == 2

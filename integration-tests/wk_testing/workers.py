@@ -26,8 +26,15 @@ def report(worker_run: WorkerRun, number: int) -> dict[str, Any]:
         "wandb_was_imported": "wandb" in sys.modules,
     }
     worker_run.log({"loader/item": number})
+    seen["batch_size_by_wandb"] = _wandb_config()["batch_size"]
     worker_run.own_run().log({"item": number})
     return seen
+
+
+def _wandb_config() -> Any:
+    import wandb  # costs seconds: not before it is needed
+
+    return wandb.config
 
 
 def report_and_hang(worker_run: WorkerRun, number: int, path: str) -> None:

@@ -61,6 +61,7 @@ def test_workers_of_a_pool(method, tmp_path):
     printed = json.loads(process.stdout)
     seen = printed["seen"]
     assert {(each["batch_size"], each["last_rate"]) for each in seen} == {(4, 0.01)}
+    assert {each["batch_size_by_wandb"] for each in seen} == {4}
     if method != "fork":
         assert not seen[0]["wandb_was_imported"]
 

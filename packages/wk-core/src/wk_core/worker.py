@@ -126,7 +126,7 @@ class WorkerRun:
             from wk_core.worker_runs import attached_run
 
             self._use_service()
-            run = attached_run(self._run_id, self._pickled_run)
+            run = attached_run(self._run_id, self._pickled_run, self.config.as_dict())
         run.log(dict(data))
 
     def own_run(self) -> "wandb.Run":

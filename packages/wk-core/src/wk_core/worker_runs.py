@@ -18,12 +18,13 @@ _own: Final[dict[tuple[int, str], wandb.Run]] = {}
 _lock: Final = threading.Lock()
 
 
-def attached_run(run_id: str, pickled_run: bytes) -> wandb.Run:
+def attached_run(run_id: str, pickled_run: bytes, config: dict[str, Any]) -> wandb.Run:
     """Returns another process's run, to which this process can log.
 
     Args:
         run_id: Its id.
         pickled_run: The run, pickled.
+        config: Its config.
 
     Raises:
         wandb.Error: If the run is finished.
@@ -39,6 +40,8 @@ def attached_run(run_id: str, pickled_run: bytes) -> wandb.Run:
                     f"A worker process cannot log to run {run_id!r}, which is finished, or whose "
                     "process is gone: keep it open for as long as there are workers."
                 ) from error
+            # This is `wandb.run` now, and its config, which wandb leaves empty, `wandb.config`.
+            run.config._update(config, allow_val_change=True)
             run.finish = _leave_open  # else it would end for the main process, too
             _attached[key] = run
         return _attached[key]

@@ -35,7 +35,7 @@ def test_a_dictionary_of_ones_own(config):
 
 
 def test_nothing_can_be_changed(config):
-    with pytest.raises(AttributeError, match="cannot be changed.*size=5"):
+    with pytest.raises(AttributeError, match=r"cannot be changed.*size=5"):
         config.size = 5
     with pytest.raises(TypeError):
         config["size"] = 5
@@ -44,5 +44,5 @@ def test_nothing_can_be_changed(config):
 
 
 def test_a_missing_value_is_named_with_those_there_are(config):
-    with pytest.raises(AttributeError, match="no 'sise'. It has: 'size', 'optimizer', 'items'"):
+    with pytest.raises(AttributeError, match=r"no 'sise'\. It has: 'size', 'optimizer', 'items'"):
         _ = config.sise

@@ -6,6 +6,8 @@ Each module has one job; import what you need from it:
 * `wk_core.keras`: the Keras that this process uses;
 * `wk_core.keras_saving`: what saving and restoring a model needs of Keras;
 * `wk_core.callbacks`: what callbacks do to one another, and to how Keras calls them;
+* `wk_core.copying`: copies of callbacks, which do without the run;
+* `wk_core.worker`: a run in worker processes: its config, and ways to log;
 * `wk_core.callback_state`: what a callback remembers when a training is resumed;
 * `wk_core.axes`: a key prefix and its x axis;
 * `wk_core.background`: one ordered, bounded background thread;

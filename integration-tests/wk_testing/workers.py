@@ -45,8 +45,8 @@ def report_and_hang(worker_run: WorkerRun, number: int, path: str) -> None:
 
 
 def wait_for(path: str) -> None:
-    """Returns when there is a file; gives up after a minute."""
-    deadline = time.monotonic() + 60
+    """Returns when there is a file; gives up after some minutes."""
+    deadline = time.monotonic() + 300
     while not Path(path).exists():
         assert time.monotonic() < deadline, f"waited in vain for {path}"
         time.sleep(0.05)

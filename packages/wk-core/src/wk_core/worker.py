@@ -88,15 +88,17 @@ class WorkerRun:
             )
         from wk_core.run import resolve_run
 
-        run = resolve_run(type(self).__name__, run)
-        settings = run.settings
-        self.config = WorkerConfig(dict(run.config.items()))
+        # Also where a training has several processes, and callbacks need no run in this one.
+        run = resolve_run(type(self).__name__, run, in_every_process=True)
+        config: Any = run.config  # wandb leaves its methods untyped
+        self.config = WorkerConfig(dict(config.items()))
         self._disabled = bool(run.disabled)
         self._run_id = run.id
         self._run: wandb.Run | None = run
         self._process = os.getpid()
         self._pickled_run = b"" if run.disabled else pickle.dumps(run)
         self._service = os.environ.get("WANDB_SERVICE")
+        settings = run.settings
         self._own_arguments: dict[str, Any] = {
             "entity": settings.entity,
             "project": settings.project,

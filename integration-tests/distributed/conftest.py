@@ -2,8 +2,6 @@
 
 import pytest
 
-pytest.register_assert_rewrite("distributed.checks")
-
 from distributed.training import Share, build, train
 from server.fixtures import *  # noqa: F403  pytest finds fixtures by their names
 from wk_testing.wandb_file import RunFile, read_run

@@ -14,7 +14,7 @@ from typing import IO, Final
 __all__ = ["Launch", "run_together"]
 
 _TREE: Final = Path(__file__).parent.parent
-_TIMEOUT: Final = 240  # seconds: importing a backend takes many of them where others compute, too
+_TIMEOUT: Final = 500  # seconds: importing a backend takes many of them where others compute, too
 _GRACE: Final = 20  # for the others to end, when one of them has failed
 
 

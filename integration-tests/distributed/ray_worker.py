@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 import ray
-import ray.train
+from ray.train.v2.api.config import FailureConfig, RunConfig, ScalingConfig
 from ray.train.v2.jax import JaxConfig, JaxTrainer
 
 from distributed.training import EPOCHS, PROJECT, Share, begin_run, build, callbacks, keep
@@ -68,11 +68,11 @@ def main(directory: Path, run_id: str) -> None:
         train_loop_config={"directory": str(directory), "run_id": run_id},
         # Else Ray starts JAX' runtime on accelerators only.
         jax_config=JaxConfig(use_tpu=True),
-        scaling_config=ray.train.ScalingConfig(num_workers=2, resources_per_worker={"CPU": 1}),
-        run_config=ray.train.RunConfig(
+        scaling_config=ScalingConfig(num_workers=2, resources_per_worker={"CPU": 1}),
+        run_config=RunConfig(
             name=PROJECT,
             storage_path=str(directory / "ray"),
-            failure_config=ray.train.FailureConfig(max_failures=1),
+            failure_config=FailureConfig(max_failures=1),
         ),
     )
     trainer.fit()

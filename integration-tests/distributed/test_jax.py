@@ -29,7 +29,7 @@ def test_two_processes_are_one_training(reference, wandb_server, tmp_path):
     assert "process 0 of 2 (JAX); it writes" in first
     assert "process 1 of 2 (JAX); it leaves it to process 0" in second
 
-    assert runs(wandb_server) == {"two", "two-shared"}
+    assert runs(wandb_server) == {"two", "two-shared", "two-split"}
     check_run(reference, wandb_server, "two", reference)
     check_restored(tmp_path, "two", 2)
     saved = tmp_path.glob("*.keras")
@@ -40,6 +40,13 @@ def test_two_processes_are_one_training(reference, wandb_server, tmp_path):
     for index in range(2):
         downloaded = kept(tmp_path, "two-downloaded", index)
         assert all(map(np.array_equal, downloaded, end))
+
+    # Each has had a part of the model: what they have put together is restored as it was.
+    saved = (tmp_path / "two-split").iterdir()
+    assert {path.name for path in saved} == {"model.keras", "model.h5"}
+    split = read_path(f"{PROJECT}/two-split", wandb_server.url)
+    names = sorted(version.name for version in split.logged_artifacts())
+    assert names == ["h5:v0", "h5:v1", "keras:v0", "keras:v1"]
 
     # Both have reported to one run, each for itself.
     shared = read_path(f"{PROJECT}/two-shared", wandb_server.url)

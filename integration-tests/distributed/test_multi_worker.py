@@ -12,18 +12,23 @@ from server.process import free_port
 pytestmark = pytest.mark.backend_free
 
 
-def launch(directory, cluster, index):
-    environment = {
-        "TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}),
-        "TF_USE_LEGACY_KERAS": "1",
-        "WANDB_SILENT": "false",
-    }
-    return Launch("distributed.multi_worker", [directory, "two"], environment)
+def launch_two(module, *arguments, **variables):
+    """Returns how two workers are started that know of each other."""
+    cluster = {"worker": [f"127.0.0.1:{free_port()}" for _ in range(2)]}
+    tasks = [{"type": "worker", "index": index} for index in range(2)]
+    return [
+        Launch(
+            f"distributed.{module}",
+            arguments,
+            {"TF_CONFIG": json.dumps({"cluster": cluster, "task": task}), **variables},
+        )
+        for task in tasks
+    ]
 
 
 def test_two_workers_are_one_training(reference, wandb_server, tmp_path):
-    cluster = {"worker": [f"127.0.0.1:{free_port()}" for _ in range(2)]}
-    launches = [launch(tmp_path, cluster, index) for index in range(2)]
+    keras_2 = {"TF_USE_LEGACY_KERAS": "1", "WANDB_SILENT": "false"}
+    launches = launch_two("multi_worker", tmp_path, "two", **keras_2)
     first, second = run_together(launches, tmp_path / "logs")
     assert "process 0 of 2 (TF_CONFIG); it writes" in first
     assert "process 1 of 2 (TF_CONFIG); it leaves it to process 0" in second
@@ -34,3 +39,14 @@ def test_two_workers_are_one_training(reference, wandb_server, tmp_path):
         check_restored(tmp_path, f"two-{name}", 2)
         saved = (tmp_path / name).iterdir()
         assert {path.name for path in saved} == {str(1 + epoch) for epoch in range(EPOCHS)}
+
+
+def test_keras_3_is_warned_of_before_it_fails(tmp_path):
+    launches = launch_two(
+        "keras_3_worker", KERAS_BACKEND="tensorflow", WANDB_MODE="disabled", WK_PROCESS="1/2"
+    )
+    for printed in run_together(launches, tmp_path / "logs"):
+        assert "training begins" in printed
+        assert "fit fails: ValueError True" in printed
+        assert "warned: Keras 3 cannot train" in printed
+        assert "https://github.com/keras-team/keras/issues/20585" in printed

@@ -7,7 +7,6 @@ import pytest
 
 from distributed.checks import runs
 from distributed.processes import Launch, run_together
-from distributed.ray_worker import KILLED_IN
 from distributed.training import BATCHES, EPOCHS, PROJECT, kept
 from online.reading import column, read_path, versions
 

@@ -94,12 +94,15 @@ def test_within_an_epoch(offline_run, inside, batch):
     assert rest.history["loss"] == history["loss"][1:]  # of all the epoch's batches
 
 
-@pytest.mark.parametrize("name", ["1-5", "2-3"])
+@pytest.mark.parametrize("name", ["1-5", "2-3", "2"])
 def test_within_a_stream(offline_run, inside, name):
     offline_run()
     expected, history = uninterrupted(stream(), steps_per_epoch=BATCHES)
-    path = "{epoch}-{batch}.keras"
-    fit(random_model(), stream(), callbacks(path, save_freq=1), epochs=2, steps_per_epoch=BATCHES)
+    of_batches = callbacks("{epoch}-{batch}.keras", save_freq=1)
+    of_epochs = WandbModelCheckpoint("{epoch}.keras", artifact="epochs")
+    fit(
+        random_model(), stream(), [*of_batches, of_epochs], epochs=2, steps_per_epoch=BATCHES
+    )  # fmt: skip
 
     model, its_callbacks = random_model(seed=0), callbacks()
     state = restore(model, inside / f"{name}.keras", callbacks=its_callbacks)

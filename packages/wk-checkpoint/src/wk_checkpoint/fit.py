@@ -5,8 +5,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from wk_checkpoint import random_state
 from wk_core.keras import PyDataset, keras
-from wk_core.keras_saving import build_metrics, metric_variables
+from wk_core.keras_saving import begin_iteration, build_metrics, metric_variables
 
 __all__ = ["fit_from"]
 
@@ -60,12 +61,11 @@ def fit_from(
     if steps_per_epoch is not None:
         # A stream: everything that has been trained lies behind.
         data = _rest(data, position.global_step or 0)
-    if batch == 0:
+    elif batch == 0:
         return model.fit(
             data,
             initial_epoch=epoch,
             epochs=epochs,
-            steps_per_epoch=steps_per_epoch,
             callbacks=list(callbacks),
             verbose=verbose,
             **arguments,
@@ -74,6 +74,7 @@ def fit_from(
     is_trained = batch == batches
     training = _OneTraining(
         [_MetricValues(() if is_trained else metric_values), *callbacks],
+        is_one_iteration=steps_per_epoch is not None,
         add_history=True,
         add_progbar=verbose != 0,
         model=model,
@@ -82,32 +83,33 @@ def fit_from(
         steps=batches,
     )
     several = {"callbacks": training, "verbose": verbose, **arguments}
-    if is_trained:
-        build_metrics(model, _first_batch(data))
-        if isinstance(data, PyDataset):
-            data.on_epoch_end()
-        _end_epoch(training, model, position, **arguments)
-    elif steps_per_epoch is not None:
-        build_metrics(model, _first_batch(data))
-        steps = steps_per_epoch - batch
-        model.fit(data, initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=steps, **several)
-        data = _rest(data, steps)
-    else:
-        rest = _rest(data, batch)
-        build_metrics(model, _first_batch(rest))
-        model.fit(rest, initial_epoch=epoch, epochs=epoch + 1, **several)
-    if model.stop_training or epoch + 1 >= epochs:
-        training.end()
-        return model.history
+    if batch > 0:
+        if is_trained:
+            build_metrics(model, _first_batch(data))
+            _end_epoch(training, model, data, position, **arguments)
+        elif steps_per_epoch is not None:
+            build_metrics(model, _first_batch(data))
+            steps = steps_per_epoch - batch
+            model.fit(data, initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=steps, **several)
+            data = _rest(data, steps)
+        else:
+            rest = _rest(data, batch)
+            build_metrics(model, _first_batch(rest))
+            model.fit(rest, initial_epoch=epoch, epochs=epoch + 1, **several)
+        epoch += 1
+        if model.stop_training or epoch >= epochs:
+            training.end()
+            return model.history
     training.is_last = True
     return model.fit(
-        data, initial_epoch=epoch + 1, epochs=epochs, steps_per_epoch=steps_per_epoch, **several
+        data, initial_epoch=epoch, epochs=epochs, steps_per_epoch=steps_per_epoch, **several
     )
 
 
 def _end_epoch(
-    training: Any,
+    training: "_OneTraining",
     model: Any,
+    data: Any,
     position: Position,
     *,
     validation_data: Any = None,
@@ -119,6 +121,10 @@ def _end_epoch(
     model.stop_training = False
     training.on_train_begin()
     training.on_epoch_begin(position.initial_epoch)
+    if not training.is_one_iteration:
+        begin_iteration()
+    if isinstance(data, PyDataset):
+        data.on_epoch_end()
     logs = dict(position.metrics)
     if validation_data is not None:
         several = validation_data if isinstance(validation_data, tuple) else (validation_data,)
@@ -149,18 +155,35 @@ class _MetricValues(keras.callbacks.Callback):  # type: ignore[misc]  # Keras sh
 
 
 class _OneTraining(keras.callbacks.CallbackList):  # type: ignore[misc]
-    """Lets two calls of `fit` be one training for the callbacks: it begins and ends once."""
+    """Lets two calls of `fit` be one training.
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
+    For the callbacks it begins and ends once. And each call begins to iterate over its data, for
+    which PyTorch draws a number: it is given back where one call alone would be iterating already.
+    """
+
+    def __init__(self, *arguments: Any, is_one_iteration: bool, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.is_last = False
+        self.is_one_iteration = is_one_iteration
         self._has_begun = False
+        self._torch: Mapping[str, np.ndarray] = {}
         self._last_logs: Any = None
 
     def on_train_begin(self, logs: Any = None) -> None:
         if not self._has_begun:
             self._has_begun = True
             super().on_train_begin(logs)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        super().on_epoch_begin(epoch, logs)
+        goes_on = self.is_one_iteration or not self.is_last
+        self._torch = random_state.taken_from_torch() if goes_on else {}
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if self._torch:
+            random_state.put_back_to_torch(self._torch)
+            self._torch = {}
+        super().on_train_batch_begin(batch, logs)
 
     def on_train_end(self, logs: Any = None) -> None:
         self._last_logs = logs

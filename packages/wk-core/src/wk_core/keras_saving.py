@@ -3,15 +3,17 @@
 import contextlib
 import io
 import json
+import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
 
-from wk_core.keras import LEGACY, keras
+from wk_core.keras import LEGACY, backend, keras
 
 __all__ = [
     "all_layers",
+    "begin_iteration",
     "build_metrics",
     "build_optimizer",
     "export_saved_model",
@@ -106,6 +108,16 @@ def build_metrics(model: Any, batch: Any) -> None:
     """
     if not LEGACY:
         model._symbolic_build(data_batch=batch)
+
+
+def begin_iteration() -> None:
+    """Draws the random number that Keras draws when it begins to iterate over data.
+
+    Keras does so once an epoch is drawn to its end. On PyTorch each iterator takes a seed for its
+    workers from the generator that dropout takes its numbers from.
+    """
+    if backend() == "torch":
+        iter(sys.modules["torch"].utils.data.DataLoader([None]))
 
 
 def metric_variables(model: Any) -> list[Any]:

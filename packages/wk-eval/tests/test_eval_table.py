@@ -177,6 +177,35 @@ def test_filling_waits_where_storing_cannot_keep_up(offline_run, monkeypatch):
     log.close()
 
 
+def test_image_that_is_looked_at_while_it_waits(offline_run, read_back):
+    run = offline_run()
+    log, gate, pixels = TableLog(run, "Test"), threading.Event(), np.eye(9, dtype="uint8")
+    log.submit(gate.wait)
+    table = log.table(["image"], mixed=True)
+    log.deferral.start()
+    images = [wandb.Image(pixels * number) for number in range(1, 4)]
+    log.deferral.stop()
+    for image in images:
+        table.add_data(image)
+    looked_at = images[0].image, table.data[1][0].image, table.data[2][0].image
+    log.log_data(table, "val", "dataset", "val_data")
+    predictions = log.table(["image"], source=table)
+    for known in [*images, *(row[0] for row in table.data)]:
+        predictions.add_data(known)
+    log.log_predictions(predictions, "pred", "evaluation", "eval_data", [])
+    gate.set()
+    log.close()
+
+    written = read_back(run)
+    (data,), (table,) = (logged_tables(written, name) for name in ("val", "pred"))
+    assert len(data.files) == 3 + 1
+    assert table.files == {table.path}
+    assert table.column("image") == data.column("image") * 2
+    for number, (image, (cell,)) in enumerate(zip(looked_at, data.rows, strict=True), start=1):
+        assert (np.asarray(image) == pixels * number).all()
+        assert (data.pixels(cell["path"]) == pixels * number).all()
+
+
 MEMORY = """
 import sys
 import wandb

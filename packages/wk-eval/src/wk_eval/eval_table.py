@@ -205,6 +205,11 @@ class _Rows(Sequence[list[Any]]):
         if not 0 <= number < len(self):
             raise IndexError(f"There are {len(self)} rows. Received: {index!r}")
         waiting = self._table.waiting.get(number)
-        row = self._table.store.read(number) if waiting is None else waiting
+        row = self._table.store.read(number) if waiting is None else [*map(_shown, waiting)]
         self._last = (number, row)
         return row
+
+
+def _shown(cell: Any) -> Any:
+    """Returns a cell that waits, for whoever looks at it: images would become ordinary ones."""
+    return TableImage.taken_from(cell) if isinstance(cell, TableImage) else cell

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import wandb
@@ -59,16 +59,16 @@ class Content:
     def pixels(self) -> Pixels:
         """Returns the pixels as bytes."""
         self.pick_up()
-        if self._data is None:
+        data = self._data  # only once: another thread may settle meanwhile
+        if data is None:
             return np.asarray(self.store.open_picture(self.json))
-        self.reduce(PixelRange())
-        if self._mode is None and not isinstance(self._data, PILImage.Image):
-            return cast(Pixels, self._data)
-        picture = self._data
-        if not isinstance(picture, PILImage.Image):
-            picture = PILImage.fromarray(picture)
-        mode = self._mode or (picture.mode if picture.mode in _PLAIN_MODES else "RGBA")
-        picture = picture.convert(mode)
+        if is_tensor(data):
+            data = PixelRange().to_bytes(data)
+            if self._mode is None:
+                return data
+            data = PILImage.fromarray(data)
+        mode = self._mode or (data.mode if data.mode in _PLAIN_MODES else "RGBA")
+        picture = data.convert(mode)
         return np.asarray(picture if mode in _PLAIN_MODES else picture.convert("RGBA"))
 
     def settle(self, store: Any, json: dict[str, Any]) -> None:
@@ -134,15 +134,18 @@ class TableImage(wandb.Image):
         return image
 
     @classmethod
-    def restored(cls, image: wandb.Image) -> "TableImage | None":
-        """Returns what an ordinary image was before it became one; None if it always was."""
+    def taken_from(cls, image: wandb.Image) -> "TableImage | None":
+        """Returns an image of the same content, which is nobody else's; None if it has no content.
+
+        Whoever has the other one may make it an ordinary image at any time, in another thread.
+        """
         if "content" not in vars(image):
             return None
-        restored = cls.holding(vars(image)["content"])
-        vars(restored).update(
+        taken = cls.holding(vars(image)["content"])
+        vars(taken).update(
             {key: value for key, value in vars(image).items() if key in _KEPT_ATTRIBUTES}
         )
-        return restored
+        return taken
 
     def become_ordinary(self) -> wandb.Image:
         """Turns into an image that wandb itself would have made; returns it."""

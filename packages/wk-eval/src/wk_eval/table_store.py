@@ -104,8 +104,8 @@ class TableStore:
         return path
 
     def _prepared(self, cell: Any, column: int) -> Any:
-        if type(cell) is wandb.Image:
-            cell = TableImage.restored(cell) or cell
+        if isinstance(cell, wandb.Image):
+            cell = TableImage.taken_from(cell) or cell
         if isinstance(cell, TableImage):
             self._image_columns.add(column)
             cell.content.reduce(self._ranges[column])

@@ -14,30 +14,23 @@ from online.reading import read_path, sync
 from wk_core.keras import keras
 from wk_eval import ClassificationEval, SegmentationEval, WandbEvalCallback
 from wk_testing.classifier import classes, classifier, images
+from wk_testing.documented_evaluations import example
 
 
-class Look(WandbEvalCallback):
-    """W&B's documented example.
+class Anew(WandbEvalCallback):
+    """Makes the images of the predictions anew, instead of taking those of the data."""
 
-    With `anew` it makes the images of the predictions anew, instead of taking those of the data.
-    """
-
-    def __init__(self, run=None, *, anew=False):
-        super().__init__(
-            ["idx", "image", "label"], ["epoch", "idx", "image", "label", "pred"], run=run
-        )
-        self.anew = anew
+    def __init__(self, run=None):
+        super().__init__(["idx", "image"], ["epoch", "idx", "image", "pred"], run=run)
 
     def add_ground_truth(self, logs=None):  # noqa: ARG002
-        for idx, (image, label) in enumerate(zip(images(), classes(), strict=True)):
-            self.data_table.add_data(idx, wandb.Image(image), label)
+        for idx, image in enumerate(images()):
+            self.data_table.add_data(idx, wandb.Image(image))
 
     def add_model_predictions(self, epoch, logs=None):  # noqa: ARG002
         preds = self.model.predict(images(), verbose=0).argmax(axis=-1)
-        for idx in self.data_table_ref.get_index():
-            known, image, label = self.data_table_ref[idx]
-            shown = wandb.Image(images()[idx]) if self.anew else image
-            self.pred_table.add_data(epoch, known, shown, label, preds[idx])
+        for idx, image in enumerate(images()):
+            self.pred_table.add_data(epoch, idx, wandb.Image(image), preds[idx])
 
 
 class LookAtNoise(WandbEvalCallback):
@@ -94,10 +87,10 @@ def tables_of(seen: Any) -> dict[str, tuple[Any, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("mode", ["online", "offline"])
-@pytest.mark.parametrize("anew", [False, True])
-def test_predictions_refer_to_the_data(wandb_server, mode, anew):
+@pytest.mark.parametrize("callback", [example, Anew])
+def test_predictions_refer_to_the_data(wandb_server, mode, callback):
     run = wandb.init(project="p", mode=mode)
-    fit([Look(anew=anew)], epochs=3)
+    fit([callback()], epochs=3)
     finish(run)
 
     tables = tables_of(read_path(f"p/{run.id}", wandb_server.url))
@@ -135,7 +128,7 @@ def test_bytes_that_an_epoch_adds(wandb_server, mode):
 
 def test_wandb_reads_the_stored_table(wandb_server):
     with wandb.init(project="p") as run:
-        fit([Look()])
+        fit([example()])
 
     api = wandb.Api(overrides={"base_url": wandb_server.url})
     table = api.artifact(f"{run.entity}/p/run_{run.id}_pred:latest").get("eval_data")
@@ -148,7 +141,7 @@ def test_wandb_reads_the_stored_table(wandb_server):
 @pytest.mark.usefixtures("wandb_server")
 def test_picture_of_the_data_after_the_upload():
     with wandb.init(project="p"):
-        callback = Look()
+        callback = example()
         fit([callback])
     cell = callback.data_table_ref[3][1]
     assert (np.asarray(cell.image) == images()[3, ..., 0]).all()
@@ -173,7 +166,7 @@ def test_synced_offline_run_is_the_online_run():
         ClassificationEval((images(), classes()), name="look", run=run, curves=False)
         for run in runs
     ]
-    fit([*evaluations, *(Look(run) for run in runs)])
+    fit([*evaluations, *(Anew(run) for run in runs)])
     for run in runs:
         finish(run)
 
@@ -203,10 +196,8 @@ def test_synced_offline_run_is_the_online_run():
 @pytest.mark.parametrize("mode", ["online", "offline"])
 def test_masks_arrive(wandb_server, mode):
     masks = (images()[..., 0] > 128).astype("uint8")
-    model = keras.Sequential(
-        [keras.Input((5, 4, 1)), keras.layers.Conv2D(2, 1, activation="softmax")]
-    )
-    model.compile("sgd", "sparse_categorical_crossentropy")
+    model = keras.Sequential([keras.Input((5, 4, 1)), keras.layers.Conv2D(2, 1)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     run = wandb.init(project="p", mode=mode)
     evaluation = SegmentationEval((images(), masks), labels=["dark", "bright"])
     model.fit(images(), masks, verbose=0, callbacks=[evaluation])

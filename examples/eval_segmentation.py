@@ -32,10 +32,10 @@ def main() -> None:
             keras.Input((SIZE, SIZE, 1)),
             keras.layers.Conv2D(32, 5, padding="same", activation="relu"),
             keras.layers.Conv2D(32, 5, padding="same", activation="relu"),
-            keras.layers.Conv2D(len(LABELS), 5, padding="same", activation="softmax"),
+            keras.layers.Conv2D(len(LABELS), 5, padding="same"),
         ]
     )
-    model.compile("adam", "sparse_categorical_crossentropy")
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 
     with wandb.init(project="wk-eval", mode="offline"):
         evaluation = SegmentationEval(validation, labels=LABELS)

@@ -13,12 +13,15 @@ MASKS = (X[..., 0] // 86).astype("uint8")
 LABELS = ["low", "middle", "high"]
 
 
-def fit(y, evaluation, *, outputs=3, activation="softmax", loss="sparse_categorical_crossentropy"):
+FROM_LOGITS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def fit(y, evaluation, *, outputs=3, loss=FROM_LOGITS):
     model = keras.Sequential(
         [
             keras.Input((5, 4, 1)),
             keras.layers.Rescaling(1 / 255),
-            keras.layers.Conv2D(outputs, 1, activation=activation),
+            keras.layers.Conv2D(outputs, 1),
         ]
     )
     model.compile("sgd", loss)
@@ -82,7 +85,6 @@ def test_two_classes_and_ignored_pixels(offline_run, read_back):
         truth[..., None].astype("float32"),
         evaluation,
         outputs=1,
-        activation=None,
         loss=keras.losses.BinaryCrossentropy(from_logits=True),
     )
     predicted = (scores[..., 0] > 0).astype(int)

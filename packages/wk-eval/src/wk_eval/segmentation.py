@@ -72,8 +72,8 @@ class SegmentationEval(Evaluation):
 
         x = np.random.rand(8, 16, 16, 3)
         y = (x.mean(axis=-1) > 0.5).astype("uint8")
-        model = keras.Sequential([keras.layers.Conv2D(2, 1, activation="softmax")])
-        model.compile(loss="sparse_categorical_crossentropy")
+        model = keras.Sequential([keras.layers.Conv2D(2, 1)])
+        model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 
         with wandb.init(mode="offline"):
             evaluation = SegmentationEval((x, y), labels=["dark", "bright"])

@@ -4,8 +4,11 @@ import pytest
 import wandb
 
 from online.reading import column, read
+from wk_checkpoint import WandbModelCheckpoint, restore
 from wk_core.keras import keras
+from wk_eval import ClassificationEval
 from wk_metrics import WandbMetricsLogger
+from wk_testing.classifier import classes, classifier, images
 from wk_testing.scripts import run_script
 from wk_testing.training import STEPS, LastSeen, counting_model, fit
 
@@ -84,3 +87,61 @@ def test_epochs_alone():
     assert column(seen, "epoch/epoch") == list(range(6))
     assert column(seen, "_step") == list(range(6))
     assert len(column(seen, "epoch/loss")) == 6
+
+
+def classify(*callbacks, epochs, initial_epoch=0, model=None):
+    (model or classifier()).fit(
+        images(), classes(), epochs=epochs, initial_epoch=initial_epoch, verbose=0,
+        callbacks=list(callbacks),
+    )  # fmt: skip
+
+
+def evaluations():
+    """Two evaluations, one of which looks at each second epoch only."""
+    data = (images(), classes())
+    return ClassificationEval(data), ClassificationEval(data, name="second", every=2)
+
+
+def epochs_in_tables(run: wandb.Run, name: str) -> list[int]:
+    api, versions = wandb.Api(overrides={"base_url": run.settings.base_url}), []
+    for version in api.artifacts("evaluation", f"{run.entity}/{run.project}/{name}"):
+        (epoch,) = {row[0] for row in version.get("eval_data").data}
+        versions.append(epoch)
+    return versions[::-1]
+
+
+@pytest.mark.usefixtures("wandb_server")
+def test_evaluations_go_on_where_the_metrics_do():
+    with wandb.init(project="p", id="resumed"):
+        classify(WandbMetricsLogger(), *evaluations(), epochs=3)
+    with resume():
+        classify(*evaluations(), WandbMetricsLogger(), epochs=1)
+        classify(WandbMetricsLogger(), *evaluations(), epochs=2)
+    with resume() as run:
+        classify(*evaluations(), epochs=8, initial_epoch=7)
+
+    seen = read(run)
+    assert column(seen, "epoch/epoch") == list(range(6))
+    assert column(seen, "val/epoch") == [*range(6), 7]
+    assert column(seen, "second/epoch") == [1, 5, 7]
+    assert epochs_in_tables(run, "run_resumed_pred") == [*range(6), 7]
+    assert epochs_in_tables(run, "run_resumed_second_pred") == [1, 5, 7]
+
+
+@pytest.mark.usefixtures("wandb_server")
+def test_evaluations_go_on_from_a_checkpoint(tmp_path):
+    path = f"{tmp_path}/{{epoch}}.keras"
+    with wandb.init(project="p", id="resumed"):
+        classify(*evaluations(), epochs=1)
+        classify(*evaluations(), WandbModelCheckpoint(path, "loss"), epochs=3)
+
+    with resume() as run:
+        model, callbacks = classifier(), [*evaluations(), WandbModelCheckpoint(path, "loss")]
+        state = restore(model, tmp_path / "1.keras", callbacks=callbacks)
+        assert state.initial_epoch == 1  # as Keras counts
+        classify(*callbacks, epochs=4, initial_epoch=state.initial_epoch, model=model)
+    seen = read(run)
+    assert column(seen, "val/epoch") == list(range(5))
+    assert column(seen, "second/epoch") == [2, 4]
+    # What was trained once more is the same, bit for bit: the server knows these tables.
+    assert epochs_in_tables(run, "run_resumed_pred") == list(range(5))

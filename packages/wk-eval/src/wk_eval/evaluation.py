@@ -3,14 +3,14 @@
 import abc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import wandb
 from PIL import Image as PILImage
 
 from wk_core.artifacts import check_name
-from wk_core.axes import define_axis
 from wk_eval.arrays import as_array
+from wk_eval.epoch_numbers import EpochNumbers
 from wk_eval.eval_callback import WandbEvalCallback
 from wk_eval.eval_table import EvalTable
 from wk_eval.moves import Moves
@@ -35,6 +35,7 @@ class Evaluation(WandbEvalCallback):
 
     _result_columns: Sequence[str]
     _truth_columns: Sequence[str]
+    _not_copied: ClassVar[frozenset[str]] = WandbEvalCallback._not_copied | {"_epochs", "_moves"}
 
     def __init__(
         self,
@@ -66,10 +67,7 @@ class Evaluation(WandbEvalCallback):
     def _bind(self, run: wandb.Run) -> None:
         super()._bind(run)
         self._moves = Moves()
-        self._next_epoch = 0
-        self._epoch_offset = 0
-        if not run.disabled:
-            define_axis(run, self._name, "epoch")
+        self._epochs = EpochNumbers(run, self._name)
 
     def __getstate__(self) -> dict[str, Any]:
         # The examples go with the copy: not all data can be pickled, or drawn from twice.
@@ -83,6 +81,7 @@ class Evaluation(WandbEvalCallback):
             ValueError: If data, model and arguments do not fit.
             TypeError: If the data are of no kind that can be evaluated.
         """
+        self._epochs.begin_fit()
         if not self._run.disabled:
             self._end()
             self._draw()
@@ -97,9 +96,13 @@ class Evaluation(WandbEvalCallback):
             self._log.last = self._log_moves
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Goes on counting where an earlier `fit` ended."""
-        if epoch < self._next_epoch and not len(self._moves):
-            self._epoch_offset = self._next_epoch - epoch
+        """Notes the epoch; at the first one, finds out where training stands."""
+        self._epochs.begin(epoch)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Evaluates, if it is its turn."""
+        super().on_epoch_end(epoch, logs)
+        self._epochs.end(epoch)
 
     def add_ground_truth(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Has the examples written to the data table."""
@@ -110,10 +113,21 @@ class Evaluation(WandbEvalCallback):
         results = self._new_results()
         for start, batch in self._samples.batches(self._batch_size):
             self._log.submit(partial(results.take, start, self._predict(batch)))
-        number = epoch + self._epoch_offset
-        self._next_epoch = number + 1
+        number = self._epochs.number(epoch)
         self._log.submit(partial(self._write, self.pred_table, number, results))
-        self._log.log(partial(self._row, number, results))
+        if self._epochs.is_new(number):
+            self._log.log(partial(self._row, number, results))
+
+    def get_training_state(self) -> dict[str, int]:
+        """Returns what it has to remember of a training that is resumed: the epoch to come."""
+        return self._epochs.state()
+
+    def set_training_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on with the numbers of a training that is resumed, in the `fit` that comes next.
+
+        The run gets no second row of an epoch that it has logged already.
+        """
+        self._epochs.restore(state)
 
     def init_data_table(self, column_names: list[str]) -> None:
         """Makes `data_table` an empty table, whose columns take values of one type each."""

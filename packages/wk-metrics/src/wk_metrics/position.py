@@ -10,8 +10,9 @@ from typing import Any
 
 import wandb
 
+from wk_core.axes import last_logged
+from wk_core.epochs import Epochs, epochs_of
 from wk_core.keras import batches_trained
-from wk_metrics.rows import last_logged
 
 
 @dataclass
@@ -19,33 +20,31 @@ class Position:
     """Where the training that reports to a run stands, as far as this process knows.
 
     Attributes:
-        next_epoch: The number of the epoch to come, None before the first one.
+        epochs: Counts the epochs, for callbacks of other packages too.
         next_batch: The number of the batch to come, None where nobody has counted batches.
         ahead: By how much `next_batch` is ahead of the optimizer's own count.
         optimizer: The optimizer that `ahead` is about.
     """
 
-    next_epoch: int | None = None
+    epochs: Epochs
     next_batch: int | None = None
     ahead: int = 0
     optimizer: "weakref.ref[Any] | None" = None
 
+    @property
+    def next_epoch(self) -> int | None:
+        """The number of the epoch to come, None before the first one."""
+        return self.epochs.next
+
+    @next_epoch.setter
+    def next_epoch(self, number: int) -> None:
+        self.epochs.next = number
+
     def start_epochs(
         self, run: wandb.Run, initial_epoch: int, *, resumed_at: int | None = None
     ) -> int:
-        """Returns what to add to Keras' epoch numbers in a `fit` that starts at `initial_epoch`.
-
-        A training that is resumed goes on with `resumed_at`, whatever Keras calls it. Else an
-        `initial_epoch` other than 0 is the user's own word for where the training stands; a `fit`
-        without one goes on where the last one of this run, or of the run that it resumes, ended.
-        """
-        if resumed_at is not None:
-            return resumed_at - initial_epoch
-        if initial_epoch > 0:
-            return 0
-        if self.next_epoch is not None:
-            return self.next_epoch
-        return _after_last_logged(run, "epoch/epoch")
+        """Returns what to add to Keras' epoch numbers in a `fit` that starts at `initial_epoch`."""
+        return self.epochs.before(run, initial_epoch, resumed_at=resumed_at)
 
     def start_batches(
         self,
@@ -81,7 +80,8 @@ class Position:
             start = initial_epoch * steps_per_epoch
         else:
             epochs = self.start_epochs(run, initial_epoch)
-            logged = _after_last_logged(run, "batch/batch_step")
+            last = last_logged(run, "batch/batch_step")
+            logged = 0 if last is None else last + 1
             start = max(epochs * (steps_per_epoch or 0), logged)
         self.remember(optimizer, start)
         return start
@@ -95,12 +95,11 @@ class Position:
 
 def position_of(run: wandb.Run) -> Position:
     """Returns the one position that all callbacks share which report to `run`."""
-    return _positions.setdefault(run, Position())
+    if run not in _positions:
+        epochs = epochs_of(run)
+        epochs.add_axis("epoch/epoch")
+        _positions[run] = Position(epochs)
+    return _positions[run]
 
 
 _positions: "weakref.WeakKeyDictionary[wandb.Run, Position]" = weakref.WeakKeyDictionary()
-
-
-def _after_last_logged(run: wandb.Run, key: str) -> int:
-    last = last_logged(run, key)
-    return 0 if last is None else last + 1

@@ -5,15 +5,9 @@ from typing import Any
 
 import wandb
 
+from wk_core.axes import last_logged
 from wk_metrics.numbers import NumberFilter
 from wk_metrics.rate import Deferred
-
-
-def last_logged(run: wandb.Run, key: str) -> int | None:
-    """Returns the last value that a resumed run has logged for a key; None if it has none."""
-    summary: Any = run.summary  # wandb leaves its methods untyped
-    last = summary.get(key) if run.resumed else None
-    return None if last is None else int(last)
 
 
 class RowWriter:

@@ -114,23 +114,35 @@ def test_within_a_stream(offline_run, inside, name):
     assert rest.history["loss"] == history["loss"][state.initial_epoch :]
 
 
-@pytest.mark.skipif(backend() == "tensorflow", reason="its shuffling has no state to put back")
-def test_arrays_that_keras_shuffles(offline_run, inside):
+def arrays():
+    if backend() == "tensorflow":
+        pytest.skip("its shuffling has no state to put back")
+    return {"x": X, "y": Y, "batch_size": 8}
+
+
+def data_loader():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(7)
+    data = torch.utils.data.TensorDataset(torch.tensor(X), torch.tensor(Y))
+    return {"x": torch.utils.data.DataLoader(data, batch_size=8, shuffle=True), "shuffle": False}
+
+
+@pytest.mark.parametrize("data", [arrays, data_loader])
+def test_data_that_are_shuffled(offline_run, inside, data):
     offline_run()
     model = random_model()
-    model.fit(X, Y, epochs=4, batch_size=8, verbose=0)
+    model.fit(**data(), epochs=4, verbose=0)
     expected = values(model)
     random_model().fit(
-        X, Y, epochs=2, batch_size=8, verbose=0, callbacks=[WandbModelCheckpoint("model.keras")]
+        **data(), epochs=2, verbose=0, callbacks=[WandbModelCheckpoint("model.keras")]
     )
     np.random.random(100)
 
     model, its_callbacks = random_model(seed=0), [WandbModelCheckpoint("model.keras")]
     state = restore(model, inside / "model.keras", callbacks=its_callbacks)
     model.fit(
-        X, Y, epochs=4, initial_epoch=state.initial_epoch, batch_size=8, verbose=0,
-        callbacks=its_callbacks,
-    )  # fmt: skip
+        **data(), epochs=4, initial_epoch=state.initial_epoch, verbose=0, callbacks=its_callbacks
+    )
     assert same(values(model), expected)
 
 

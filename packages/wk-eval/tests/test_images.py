@@ -74,6 +74,27 @@ def test_any_usual_range(kind, offline_run, read_back):
         assert np.abs(pixels.astype(int) - right).max() <= 1
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda torch, pixels: torch.tensor(pixels),
+        lambda torch, pixels: torch.tensor(pixels / 255, requires_grad=True),
+        lambda torch, pixels: torch.tensor(pixels / 255, dtype=torch.float16),
+        lambda torch, pixels: torch.tensor(pixels / 255, dtype=torch.bfloat16),
+        lambda torch, pixels: torch.tensor(np.moveaxis(pixels, -1, 1)),
+    ],
+    ids=["bytes", "with gradients", "half", "bfloat16", "channels first"],
+)
+def test_tensors_of_pytorch(made, offline_run, read_back):
+    torch = pytest.importorskip("torch")
+    run = offline_run()
+    tensors = made(torch, WIDE)
+    fit(Show(tensors))
+    for pixels, right in zip(shown(run, read_back), WIDE, strict=True):
+        closest = 1 if tensors.dtype == torch.bfloat16 else 0
+        assert np.abs(pixels.astype(int) - right).max() <= closest
+
+
 def test_range_of_the_column_holds_for_each_image(offline_run, read_back):
     run = offline_run()
     fit(Show([np.full((2, 2), -1.0), np.full((2, 2), 0.0), np.full((2, 2), 1.0)]))

@@ -24,11 +24,11 @@ def restore(
     """Puts a training back to where it stood when a checkpoint was taken.
 
     That is the model's weights, its optimizer's state and the seeds of its random layers; the
-    random numbers of Python, of NumPy and of Keras; and what callbacks remember: Keras'
+    random numbers of Python, NumPy, Keras and PyTorch; and what callbacks remember: Keras'
     `EarlyStopping`, `ReduceLROnPlateau`, `ModelCheckpoint` and `SwapEMAWeights`,
     `WandbModelCheckpoint`, `WandbMetricsLogger`, and whichever has `get_training_state` and
-    `set_training_state`. On the CPU, with TensorFlow and JAX, training goes on bit for bit as if
-    it had never been interrupted, where its data do.
+    `set_training_state`. On the CPU training goes on bit for bit as if it had never been
+    interrupted, where its data do.
 
     Args:
         model: The model, compiled as the one that was saved.

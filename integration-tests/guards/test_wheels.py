@@ -24,12 +24,14 @@ UNWANTED: dict[str, set[str]] = {
     "wk-checkpoint": {*BACKENDS, "pillow"},
     "wk-core": {*BACKENDS, "pillow"},
     "wk-eval": {*BACKENDS, "matplotlib", "pandas", "scikit-learn"},
+    "wk-legacy": {*BACKENDS, "matplotlib", "pandas", "scikit-learn"},
     "wk-metrics": {*BACKENDS, "pillow"},
 }
 UNWANTED_MODULES: dict[str, set[str]] = {
     "wk-checkpoint": {*BACKEND_MODULES, "PIL"},
     "wk-core": {*BACKEND_MODULES, "PIL"},
     "wk-eval": {*BACKEND_MODULES, "matplotlib", "pandas", "sklearn"},
+    "wk-legacy": {*BACKEND_MODULES, "matplotlib", "pandas", "sklearn"},
     "wk-metrics": {*BACKEND_MODULES, "PIL"},
 }
 # The members that come along, which is all that they may bring of each other.
@@ -37,6 +39,7 @@ BROUGHT: dict[str, set[str]] = {
     "wk-checkpoint": {"wk-core"},
     "wk-core": set(),
     "wk-eval": {"wk-core"},
+    "wk-legacy": {"wk-checkpoint", "wk-core", "wk-eval", "wk-metrics"},
     "wk-metrics": {"wk-core"},
 }
 

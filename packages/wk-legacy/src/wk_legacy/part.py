@@ -1,0 +1,28 @@
+"""What the parts of `WandbCallback` have in common."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
+
+MakeRow: TypeAlias = Callable[[], dict[str, Any]]
+"""Makes a part of an epoch's row; called in the background thread, once."""
+
+
+class Part(Protocol):
+    """Something that is looked at when an epoch ends, and adds to the epoch's row."""
+
+    def begin(self, model: Any) -> None:
+        """Prepares for a `fit` of a model.
+
+        Raises:
+            ValueError: If the model or the data are not what this part can look at.
+        """
+
+    def take(self, epoch: int) -> MakeRow:
+        """Takes what has to be taken from the model before training goes on.
+
+        Args:
+            epoch: The epoch that has ended, from 0.
+
+        Returns:
+            What makes the row's entries of it, in the background.
+        """

@@ -2,23 +2,18 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Final
 
 import wandb
 
 from wk_core.artifacts import check_name
 from wk_core.background import Background
-from wk_core.run import before_finish
+from wk_core.row_log import RowLog
 from wk_eval.eval_table import EvalTable
 from wk_eval.table_image import Deferral
 
-# How many tasks may wait, which are chunks of rows, tables and rows of the run; then training
-# waits.
-_CAPACITY: Final = 256
 
-
-class TableLog:
-    """Logs the tables of one callback to its run, in a background thread.
+class TableLog(RowLog):
+    """Logs the tables and the rows of one callback to its run, in a background thread.
 
     Args:
         run: The run. Where it is disabled, nothing is logged.
@@ -30,12 +25,9 @@ class TableLog:
     """
 
     def __init__(self, run: wandb.Run, name: str) -> None:
-        self._run = run
-        self._name = name
+        super().__init__(run, name)
         self.deferral = Deferral()
         self.last: Callable[[], None] | None = None
-        self._background = Background("wk_eval.table_log", capacity=_CAPACITY)
-        self._withdraw = before_finish(run, self._close_interrupted)
 
     def table(
         self, columns: list[str], *, source: EvalTable | None = None, mixed: bool = False
@@ -48,10 +40,6 @@ class TableLog:
             mixed: Whether a column takes cells of any type.
         """
         return EvalTable(columns, self._background, source=source, allow_mixed_types=mixed)
-
-    def submit(self, task: Callable[[], None]) -> None:
-        """Has something else done in its turn."""
-        self._background.submit(task)
 
     def log_data(self, table: EvalTable, name: str, type: str, table_name: str) -> None:  # noqa: A002
         """Logs a table that others will refer to, as an artifact that the run uses as well."""
@@ -68,33 +56,9 @@ class TableLog:
         """Logs a table that is done with then, as a new version of its artifact."""
         self._log(table, name, type, table_name, aliases=tuple(aliases), is_source=False)
 
-    def log(self, make_row: Callable[[], dict[str, Any]]) -> None:
-        """Logs a row to the run, which is made in the background."""
-        if not self._run.disabled:
-            self._background.submit(lambda: self._run.log(make_row()))
-
-    def flush(self) -> None:
-        """Waits until everything is logged.
-
-        Raises:
-            BaseException: What went wrong.
-        """
-        self._background.flush()
-
-    def close(self) -> None:
-        """Waits until everything is logged, `last` included, and ends the thread.
-
-        Raises:
-            BaseException: The first error that nobody has been told of.
-        """
-        self._withdraw()
-        error = self._finish()
-        if error is not None:
-            raise error
-
     def _finish(self) -> BaseException | None:
         self.deferral.stop()
-        error = self._background.close()
+        error = super()._finish()
         if error is None and self.last is not None and not self._run.disabled:
             background = Background("wk_eval.last", capacity=1)
             background.submit(self.last)
@@ -143,12 +107,6 @@ class TableLog:
             table._set_artifact_target(artifact, path)
         if not is_source:
             _shrink(artifact)
-
-    def _close_interrupted(self) -> None:
-        """Closes before the run finishes, after a `fit` that never came to its end."""
-        error = self._finish()
-        if error is not None:
-            wandb.termerror(f"{self._name} could not log everything: {error!r}")
 
 
 def _shrink(artifact: wandb.Artifact) -> None:

@@ -8,7 +8,10 @@ MakeRow: TypeAlias = Callable[[], dict[str, Any]]
 
 
 class Part(Protocol):
-    """Something that is looked at when an epoch ends, and adds to the epoch's row."""
+    """Something that is looked at when an epoch ends, and adds to the epoch's row.
+
+    A part that takes this as its base class need not say that there is nothing to do at the end.
+    """
 
     def begin(self, model: Any) -> None:
         """Prepares for a `fit` of a model.
@@ -24,5 +27,14 @@ class Part(Protocol):
             epoch: The epoch that has ended, from 0.
 
         Returns:
-            What makes the row's entries of it, in the background.
+            What makes the row's entries of it, in the background; an empty row where nothing is
+            due.
         """
+
+    def end(self) -> MakeRow | None:
+        """Takes what is left to be taken when a `fit` has come to its end.
+
+        Returns:
+            What makes a row of its own of it, in the background; None where nothing is left.
+        """
+        return None

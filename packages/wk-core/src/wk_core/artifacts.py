@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import wandb
+from wandb.sdk.artifacts.artifact_instance_cache import artifact_instance_cache_by_client_id
 from wandb.sdk.lib.capped_dict import CappedDict
 
-__all__ = ["check_name", "log_artifact", "log_without_asking"]
+__all__ = ["check_name", "keep_known", "log_artifact", "log_without_asking"]
 
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
 
@@ -104,3 +105,11 @@ def log_without_asking(run: wandb.Run) -> None:
     if not run.disabled and not run.offline:
         api = run._public_api()  # wandb keeps it for the run's own calls
         api._expected_artifact_type = lambda **_: None  # type: ignore[method-assign]
+
+
+def keep_known(artifact: wandb.Artifact) -> None:
+    """Has wandb know an artifact of this process that others are about to refer to.
+
+    It knows the last hundred only, and raises `TypeError` when a table refers to an older one.
+    """
+    artifact_instance_cache_by_client_id[artifact._client_id] = artifact

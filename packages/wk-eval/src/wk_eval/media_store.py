@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import wandb
 from PIL import Image as PILImage
@@ -66,6 +66,15 @@ class MediaStore:
         path = Classes.with_suffix(f"media/classes/{name}_cls")
         digest = self._store_file(path, content)._entries[path].digest
         return {"type": "classes-file", "path": path, "digest": digest}
+
+    def store_file(self, path: str, write: Callable[[IO[bytes]], object]) -> None:
+        """Stores any other file.
+
+        Args:
+            path: Its path in the artifact.
+            write: Writes its content to a file that is open.
+        """
+        self._entries[path] = file_entry(path, write)
 
     def collect(self, describe: Callable[[], Any]) -> Any:
         """Returns what a function returns that adds files to the artifact `target`."""

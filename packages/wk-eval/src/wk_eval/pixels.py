@@ -36,6 +36,21 @@ class PixelRange:
         if images.size and images.dtype.kind in "iuf":
             self._see(float(images.min()), float(images.max()))
 
+    def bounds(self, dtype: np.dtype[Any]) -> tuple[float, float] | None:
+        """Returns which values are black and white; None where they are in no usual range.
+
+        Args:
+            dtype: The type of the images.
+        """
+        if dtype.kind == "b":
+            return 0.0, 1.0
+        if dtype.kind in "iu":
+            return 0.0, 255.0 if self._high <= 255 else 65535.0
+        for bottom, top in _FLOAT_RANGES:
+            if bottom <= self._low and self._high <= top:
+                return bottom, top
+        return None
+
     def to_bytes(self, image: Any) -> Pixels:
         """Returns an image's pixels as bytes.
 
@@ -71,10 +86,7 @@ class PixelRange:
                 f"An image needs finite values. Received: values from {low!r} to {high!r}"
             )
         self._see(low, high)
-        for bottom, top in _FLOAT_RANGES:
-            if bottom <= self._low and self._high <= top:
-                low, high = bottom, top
-                break
+        low, high = self.bounds(pixels.dtype) or (low, high)
         scaled = (pixels - low) * (255.0 / ((high - low) or 1.0))
         return (scaled + 0.5).astype(np.uint8)
 

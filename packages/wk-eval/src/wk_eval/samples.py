@@ -39,13 +39,14 @@ class Samples:
             batch = slice(start, start + size)
             yield start, map_arrays(itemgetter(batch), self.inputs)
 
+    def chosen(self, numbers: npt.NDArray[np.intp]) -> "Samples":
+        """Returns some of the examples, in a copy."""
+        inputs, targets = map_arrays(itemgetter(numbers), (self.inputs, self.targets))
+        return Samples(inputs, targets, len(numbers))
+
     def named_inputs(self) -> dict[str, npt.NDArray[Any]]:
         """Returns the inputs by name: `input` where there is one, else as the data names them."""
-        if isinstance(self.inputs, dict):
-            return dict(self.inputs)
-        if isinstance(self.inputs, tuple):
-            return {f"input_{number}": array for number, array in enumerate(self.inputs)}
-        return {"input": self.inputs}
+        return named(self.inputs, "input")
 
 
 def draw_samples(data: Any, num_samples: int | None) -> Samples:
@@ -69,7 +70,7 @@ def draw_samples(data: Any, num_samples: int | None) -> Samples:
     if isinstance(data, tuple):
         samples = _drawn_from_arrays(*_pair(data), num_samples)
     else:
-        samples = _drawn_from_batches(_batches(data), num_samples)
+        samples = _drawn_from_batches(batches_of(data), num_samples)
     if samples.count == 0:
         raise ValueError("There is nothing to evaluate: the data have no examples.")
     return samples
@@ -82,6 +83,15 @@ def map_arrays(function: Callable[[Any], Any], arrays: Any) -> Any:
     if isinstance(arrays, tuple):
         return tuple(map_arrays(function, each) for each in arrays)
     return function(arrays)
+
+
+def named(arrays: Arrays, name: str) -> dict[str, npt.NDArray[Any]]:
+    """Returns arrays by name: as they are named, numbered, or the one by the name given."""
+    if isinstance(arrays, dict):
+        return dict(arrays)
+    if isinstance(arrays, tuple):
+        return {f"{name}_{number}": array for number, array in enumerate(arrays)}
+    return {name: arrays}
 
 
 def select(
@@ -141,8 +151,7 @@ def _drawn_from_arrays(inputs: Any, targets: Any, num_samples: int | None) -> Sa
     if num_samples is None or num_samples >= count:
         return Samples(inputs, targets, count)
     chosen = np.arange(num_samples) * count // num_samples
-    inputs, targets = map_arrays(lambda array: array[chosen], (inputs, targets))
-    return Samples(inputs, targets, num_samples)
+    return Samples(inputs, targets, count).chosen(chosen)
 
 
 def _drawn_from_batches(batches: Iterable[Any], num_samples: int | None) -> Samples:
@@ -167,7 +176,12 @@ def _drawn_from_batches(batches: Iterable[Any], num_samples: int | None) -> Samp
     return _drawn_from_arrays(inputs, targets, None)
 
 
-def _batches(data: Any) -> Iterable[Any]:
+def batches_of(data: Any) -> Iterable[Any]:
+    """Returns what yields the batches of data that come in batches, from the first one on.
+
+    Raises:
+        TypeError: If data do not come in batches.
+    """
     dataset_class = keras.utils.Sequence if LEGACY else keras.utils.PyDataset
     if isinstance(data, dataset_class):
         count = len(data) if LEGACY else data.num_batches
@@ -212,15 +226,21 @@ def _joined(drawn: list[tuple[Any, Any]]) -> tuple[Any, Any]:
 
     Batches of other sizes along other axes are padded: inputs with 0, targets with -1.
     """
-    return _join([pair[0] for pair in drawn], 0), _join([pair[1] for pair in drawn], -1)
+    return join([pair[0] for pair in drawn], 0), join([pair[1] for pair in drawn], -1)
 
 
-def _join(parts: list[Any], fill: int) -> Any:
+def join(parts: list[Any], fill: int = 0) -> Any:
+    """Returns arrays that belong together, or nests of them, joined along the first axis.
+
+    Args:
+        parts: Arrays in order, or nests of them that are alike.
+        fill: What those are padded with that are smaller along another axis.
+    """
     first = parts[0]
     if isinstance(first, dict):
-        return {name: _join([part[name] for part in parts], fill) for name in first}
+        return {name: join([part[name] for part in parts], fill) for name in first}
     if isinstance(first, tuple):
-        return tuple(_join([part[at] for part in parts], fill) for at in range(len(first)))
+        return tuple(join([part[at] for part in parts], fill) for at in range(len(first)))
     return first if len(parts) == 1 else np.concatenate(_padded(parts, fill))
 
 

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import IO, Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import wandb
 from wandb.sdk.data_types import _dtypes
 from wandb.sdk.data_types.base_types.wb_value import WBValue
 from wandb.sdk.data_types.utils import _json_helper
+from wandb.sdk.lib.runid import generate_id
 
 from wk_eval.arrays import as_array, is_tensor
 from wk_eval.column_types import ColumnTypes
@@ -72,9 +75,22 @@ class TableStore:
         self._ranges = [PixelRange() for _ in columns]
         self._image_columns: set[int] = set()
         self._rows = RowFile(staging_directory())
+        self._held: dict[int, npt.NDArray[Any]] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def hold(self, column: str, array: npt.NDArray[Any]) -> None:
+        """Has a column's cells be the items of an array, which is stored as a file of its own.
+
+        The rows have None in their place. As text, as other cells are stored, numbers in arrays of
+        several axes would take many times their size.
+
+        Args:
+            column: The column's name.
+            array: Shape (rows, …), of numbers. It must not change.
+        """
+        self._held[self._columns.index(column)] = array
 
     def prepare(self, cells: Iterable[Any]) -> list[Any]:
         """Returns a row as it can wait: with pixels as bytes, and out of the caller's reach."""
@@ -93,12 +109,17 @@ class TableStore:
 
     def read(self, index: int) -> list[Any]:
         """Returns a row that has been written, with media that are read when they are used."""
-        return [self._revived(cell, column) for column, cell in enumerate(self._rows[index])]
+        return [
+            self._held[column][index] if column in self._held else self._revived(cell, column)
+            for column, cell in enumerate(self._rows[index])
+        ]
 
     def add_to(self, artifact: wandb.Artifact, table_name: str) -> str:
         """Adds the table and its media to an artifact; returns the table's path in it."""
         path = wandb.Table.with_suffix(table_name)
         types = self._described.to_json(self.media.target)
+        for column, array in self._held.items():
+            types["params"]["type_map"][self._columns[column]] = self._stored(column, array)
         self.media.add_to(artifact)
         artifact.manifest.add_entry(file_entry(path, lambda file: self._write_to(file, types)))
         return path
@@ -156,6 +177,16 @@ class TableStore:
         for name, mask in image.class_masks.items():
             stored = self.media.store_mask(mask)
             described["masks"] = {**described.get("masks", {}), name: stored}
+        return described
+
+    def _stored(self, column: int, array: npt.NDArray[Any]) -> dict[str, Any]:
+        """Stores an array as wandb does those of its tables; returns the type of its column."""
+        path = f"media/serialized_data/{column}_{generate_id()}.npz"
+        name = self._columns[column]
+        named: dict[str, Any] = {name: array}
+        self.media.store_file(path, lambda file: np.savez_compressed(file, **named))
+        place = {"path": path, "key": name}
+        described: dict[str, Any] = _dtypes.NDArrayType(array.shape[1:], place).to_json()
         return described
 
     def _revived(self, cell: Any, column: int) -> Any:

@@ -294,11 +294,15 @@ class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # t
             self._say(f"{moment.alias} skipped: the last checkpoint is still being saved")
             return
         checkpoint = Checkpoint(moment.fill(self.filepath), moment, judgement, self.monitor)
-        callbacks = [self] if self._callbacks is None else self._callbacks.callbacks
-        saver.save(checkpoint, self.model, best=self.best, callbacks=callbacks)
+        saver.save(checkpoint, self.model, best=self.best, callbacks=self._known_callbacks())
         if self._preemption is not None and self._is_preempted:
             saver.flush()
             self._preemption.end_process()
+
+    def _known_callbacks(self) -> list[Any]:
+        """Returns the callbacks whose state is saved; Keras 2 lets no other be seen."""
+        known: list[Any] = [self] if self._callbacks is None else self._callbacks.callbacks
+        return known
 
     def _start_saver(self) -> Saver:
         kind = Attendance if is_silent(self._run) else Saver

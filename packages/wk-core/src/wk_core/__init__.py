@@ -9,6 +9,7 @@ Each module has one job; import what you need from it:
 * `wk_core.copying`: copies of callbacks, which do without the run;
 * `wk_core.worker`: a run in worker processes: its config, and ways to log;
 * `wk_core.callback_state`: what a callback remembers when a training is resumed;
+* `wk_core.metric_direction`: whether less or more of a metric is better;
 * `wk_core.axes`: a key prefix and its x axis;
 * `wk_core.background`: one ordered, bounded background thread;
 * `wk_core.row_log`: the rows of a callback, logged in such a thread;

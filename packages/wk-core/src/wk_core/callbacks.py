@@ -7,7 +7,14 @@ from typing import Any
 
 from wk_core.keras import keras
 
-__all__ = ["after_all", "after_next", "calling_list", "leave_to_keras", "left_to_keras"]
+__all__ = [
+    "after_all",
+    "after_next",
+    "argument_of_fit",
+    "calling_list",
+    "leave_to_keras",
+    "left_to_keras",
+]
 
 
 def leave_to_keras(callback: Any, owner: type, hook: str) -> None:
@@ -41,6 +48,21 @@ def calling_list() -> Any:
         caller = frame.f_locals.get("self")
         if isinstance(caller, keras.callbacks.CallbackList):
             return caller
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def argument_of_fit(name: str) -> Any:
+    """Returns what the `fit` that is calling a hook was given for an argument, or None.
+
+    Keras hands its callbacks no data. Of a `validation_split`, `validation_data` is what was split
+    off.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        is_fit = frame.f_code.co_name == "fit" and name in frame.f_locals
+        if is_fit and isinstance(frame.f_locals.get("self"), keras.Model):
+            return frame.f_locals[name]
         frame = frame.f_back  # type: ignore[assignment]
     return None
 

@@ -6,7 +6,7 @@ takes its base class from here. What the flavours name differently is named here
 """
 
 import os
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 LEGACY: Final = os.environ.get("TF_USE_LEGACY_KERAS", "").strip().lower() in ("1", "true")
 """Whether this process uses Keras 2."""
@@ -30,6 +30,8 @@ __all__ = [
     "compiled_metrics",
     "keras",
     "learning_rate_setting",
+    "measured",
+    "own_direction",
     "read_scalar",
     "samples_seen",
     "state_is_in_variables",
@@ -88,6 +90,21 @@ def compiled_metrics(model: Any) -> Any:
     """Returns the metrics as `compile` got them; the model itself names them after a batch only."""
     container = model.compiled_metrics if LEGACY else model._compile_metrics
     return None if container is None else container._user_metrics
+
+
+def measured(model: Any) -> list[Any]:
+    """Returns a model's metrics, those of `compile` as far as they are known yet."""
+    measures = list(model.metrics)
+    if LEGACY:
+        return measures
+    container = model._compile_metrics
+    return [*measures, *([] if container is None else container.metrics)]
+
+
+def own_direction(measure: Any) -> Literal["min", "max"] | None:
+    """Returns whether less or more of a metric is better, where it says so; Keras 2's do not."""
+    directions: dict[Any, Literal["min", "max"]] = {"down": "min", "up": "max"}
+    return directions.get(getattr(measure, "_direction", None))
 
 
 def learning_rate_setting(optimizer: Any) -> Any:

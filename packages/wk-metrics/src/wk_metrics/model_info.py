@@ -14,23 +14,29 @@ def log_model_info(run: wandb.Run, model: Any) -> None:
     info = describe_model(model)
     config: Any = run.config  # wandb leaves its methods untyped
     config.update({"model_info": info}, allow_val_change=True)
-    table = wandb.Table(columns=["layer", "class", "output shape", "parameters", "trainable"])
-    for name, layer in info["layers"].items():
-        table.add_data(
-            name,
-            layer["class"],
-            str(layer["output_shape"]),
-            layer["parameters"],
-            layer["trainable"],
-        )
     run.summary.update(
         {
             "model/parameters": info["parameters"]["total"],
             "model/trainable_parameters": info["parameters"]["trainable"],
             "model/non_trainable_parameters": info["parameters"]["non_trainable"],
-            "model/layers": table,
+            "model/layers": layer_table(model),
         }
     )
+
+
+def layer_table(model: Any) -> wandb.Table:
+    """Returns a table of a model's layers."""
+    table = wandb.Table(columns=["layer", "class", "output shape", "parameters", "trainable"])
+    for layer in model.layers:
+        facts = _describe_layer(layer)
+        table.add_data(
+            layer.name,
+            facts["class"],
+            str(facts["output_shape"]),
+            facts["parameters"],
+            facts["trainable"],
+        )
+    return table
 
 
 def describe_model(model: Any) -> dict[str, Any]:

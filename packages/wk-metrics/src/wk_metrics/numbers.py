@@ -25,9 +25,14 @@ def as_number(value: Any) -> int | float | None:
 
 
 class NumberFilter:
-    """Keeps the numbers of a `logs` dictionary and says once, by name, what it leaves out."""
+    """Keeps the numbers of a `logs` dictionary and says once, by name, what it leaves out.
 
-    def __init__(self) -> None:
+    Args:
+        callback_name: The callback's class, for what is said.
+    """
+
+    def __init__(self, callback_name: str) -> None:
+        self._callback_name = callback_name
         self._told: set[str] = set()
 
     def __call__(self, logs: Mapping[str, Any]) -> dict[str, int | float]:
@@ -40,7 +45,7 @@ class NumberFilter:
             elif name not in self._told:
                 self._told.add(name)
                 warnings.warn(
-                    f"WandbMetricsLogger logs numbers; it leaves out {name!r}, which is "
+                    f"{self._callback_name} logs numbers; it leaves out {name!r}, which is "
                     f"{_describe(value)}.",
                     stacklevel=2,
                 )

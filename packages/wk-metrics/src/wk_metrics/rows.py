@@ -19,7 +19,7 @@ class RowWriter:
 
     def __init__(self, run: wandb.Run) -> None:
         self._run = run
-        self._numbers = NumberFilter()
+        self._numbers = NumberFilter("WandbMetricsLogger")
         self._open_step: int | None = None
         self._logged: dict[str, int] = {}
 

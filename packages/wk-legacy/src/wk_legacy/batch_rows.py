@@ -1,0 +1,63 @@
+"""What Keras reports at the end of batches, on its way to the run."""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from wk_core.keras import steps_per_execution, trained_batches
+from wk_metrics.batches import EpochBatches, Execution
+from wk_metrics.frequency import Frequency
+
+
+class BatchRows:
+    """Logs what Keras reports at the batches 0, N, 2N … of each epoch of a `fit`.
+
+    Keras may call `end` from several threads and out of order; rows are logged in order.
+
+    Args:
+        log: Logs one.
+        every: N.
+        model: The model.
+        steps_per_epoch: How long an epoch is, where it is known beforehand.
+    """
+
+    def __init__(
+        self,
+        log: Callable[[Mapping[str, Any]], None],
+        every: int,
+        model: Any,
+        steps_per_epoch: int | None,
+    ) -> None:
+        self._log = log
+        self._frequency = Frequency(every)
+        self._model = model
+        self._steps_per_epoch = steps_per_epoch
+        self._stride = steps_per_execution(model)
+        self._lock = threading.Lock()
+        self.start_epoch()
+
+    def start_epoch(self) -> None:
+        """Begins to count anew."""
+        self._batches = EpochBatches(self._stride)
+        self._trained_before = trained_batches(self._model) or 0
+
+    def end(self, last: int, logs: Mapping[str, Any]) -> None:
+        """Takes what the hook got at the end of batch `last` of the epoch."""
+        with self._lock:
+            for execution in self._batches.add(last, dict(logs)):
+                self._log_if_due(execution)
+
+    def end_epoch(self) -> None:
+        """Logs what is left of the epoch."""
+        with self._lock:
+            for execution in self._batches.end(self._true_count()):
+                self._log_if_due(execution)
+
+    def _log_if_due(self, execution: Execution) -> None:
+        if self._frequency.is_due(execution.first, execution.last):
+            self._log(execution.logs)
+
+    def _true_count(self) -> int | None:
+        """Returns how many batches the epoch had; the hooks count past the last one."""
+        trained = (trained_batches(self._model) or 0) - self._trained_before
+        return trained if trained > 0 else self._steps_per_epoch

@@ -1,0 +1,184 @@
+"""What `WandbCallback` does in a training."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import wandb
+
+from wk_core.keras import sync_state
+from wk_core.row_log import RowLog
+from wk_legacy.arguments import Arguments
+from wk_legacy.batch_rows import BatchRows
+from wk_legacy.best import Best
+from wk_legacy.best_model import BestModel
+from wk_legacy.composition import parts_in_fit, parts_of
+from wk_legacy.model_facts import model_facts
+from wk_legacy.part import MakeRow, Part
+from wk_metrics.numbers import NumberFilter
+
+
+class TrainingLog:
+    """Logs the trainings of one callback to its run, and saves the best model.
+
+    Args:
+        arguments: The callback's arguments.
+        run: The run.
+        owner: The callback.
+    """
+
+    def __init__(self, arguments: Arguments, run: wandb.Run, owner: Any) -> None:
+        self._arguments = arguments
+        self._run = run
+        self._owner = owner
+        self._numbers = NumberFilter(type(owner).__name__)
+        self._parts = parts_of(arguments, run)
+        self._parts_in_fit: Sequence[Part] = ()
+        self._best = Best(arguments.monitor, arguments.mode, self._earlier_best())
+        self._best_model: BestModel | None = None
+        if arguments.save_model:
+            self._best_model = BestModel(
+                run,
+                owner,
+                monitor=arguments.monitor,
+                weights_only=arguments.save_weights_only,
+                verbose=arguments.verbose,
+            )
+        self._facts_are_due = arguments.save_graph or arguments.compute_flops
+        self._rows: RowLog | None = None
+        self._batches: BatchRows | None = None
+
+    def set_params(self, params: Mapping[str, Any]) -> None:
+        """Takes the parameters of a `fit`."""
+        if self._best_model is not None:
+            self._best_model.set_params(params)
+
+    def set_model(self, model: Any) -> None:
+        """Takes the model; called by a list of callbacks."""
+        if self._best_model is not None:
+            self._best_model.set_model(model)
+
+    def begin(self) -> None:
+        """Begins a `fit`.
+
+        Raises:
+            ValueError: If data, model and arguments do not fit.
+            TypeError: If the data are of no kind that can be looked at.
+        """
+        self._close()  # what a `fit` that never came to its end has left
+        if not self._parts_in_fit:
+            self._parts_in_fit = parts_in_fit(self._arguments, self._run)
+        for part in (*self._parts, *self._parts_in_fit):
+            part.begin(self._model)
+        if self._arguments.log_batch_frequency is not None:
+            steps = (self._owner.params or {}).get("steps")
+            frequency = self._arguments.log_batch_frequency
+            self._batches = BatchRows(self._log_batch, frequency, self._model, steps)
+        if self._best_model is not None:
+            self._best_model.on_train_begin()
+        self._log_facts()
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Notes the epoch."""
+        if self._batches is not None:
+            self._batches.start_epoch()
+        if self._best_model is not None:
+            self._best_model.on_epoch_begin(epoch)
+
+    def end_batch(self, batch: int, logs: Mapping[str, Any]) -> None:
+        """Has a batch logged if it is due."""
+        if self._batches is not None:
+            self._batches.end(batch, logs)
+
+    def end_epoch(self, epoch: int, logs: Mapping[str, Any]) -> None:
+        """Has an epoch logged, and the model saved if it is the best.
+
+        Raises:
+            ValueError: If nothing tells which of two values of the monitored metric is better.
+            BaseException: What went wrong behind the training.
+        """
+        if self._batches is not None:
+            self._batches.end_epoch()
+        self._log_facts()
+        sync_state(self._model)
+        makers = [part.take(epoch) for part in (*self._parts, *self._parts_in_fit)]
+        numbers = self._numbers(logs)
+        self._open_rows.log(partial(_row, {**numbers, "epoch": epoch}, makers))
+        if self._best.improves(numbers, self._model):
+            self._note_best(epoch, numbers)
+
+    def end(self) -> None:
+        """Waits until everything is logged and saved.
+
+        Raises:
+            BaseException: What went wrong behind the training.
+        """
+        for part in (*self._parts, *self._parts_in_fit):
+            make_row = part.end()
+            if make_row is not None:
+                self._open_rows.log(make_row)
+        try:
+            self._close()
+        finally:
+            if self._best_model is not None:
+                self._best_model.on_train_end()
+
+    def state(self) -> dict[str, Any]:
+        """Returns what a resumed training has to know."""
+        return {"best": self._best.value}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on where a restored training stood."""
+        self._best.value = state["best"]
+
+    @property
+    def _model(self) -> Any:
+        return self._owner.model
+
+    @property
+    def _open_rows(self) -> RowLog:
+        if self._rows is None:
+            self._rows = RowLog(self._run, type(self._owner).__name__)
+        return self._rows
+
+    def _close(self) -> None:
+        rows, self._rows = self._rows, None
+        if rows is not None:
+            rows.close()
+
+    def _log_batch(self, logs: Mapping[str, Any]) -> None:
+        self._open_rows.log(lambda: dict(self._numbers(logs)))
+
+    def _log_facts(self) -> None:
+        if self._facts_are_due and self._model.built:
+            self._facts_are_due = False
+            facts = model_facts(
+                self._model,
+                graph=self._arguments.save_graph,
+                flops=self._arguments.compute_flops,
+            )
+            self._open_rows.submit(partial(self._run.summary.update, facts))
+
+    def _note_best(self, epoch: int, numbers: Mapping[str, float]) -> None:
+        prefix, monitor = self._arguments.log_best_prefix, self._arguments.monitor
+        if prefix is not None:
+            entries = {f"{prefix}{monitor}": self._best.value, f"{prefix}epoch": epoch}
+            self._open_rows.submit(partial(self._run.summary.update, entries))
+        if self._best_model is not None and self._best.direction is not None:
+            self._best_model.save(epoch, numbers, self._best.direction)
+
+    def _earlier_best(self) -> float | None:
+        prefix = self._arguments.log_best_prefix
+        if prefix is None:
+            return None
+        summary: Any = self._run.summary  # wandb leaves its methods untyped
+        value = summary.get(f"{prefix}{self._arguments.monitor}")
+        return None if value is None else float(value)
+
+
+def _row(numbers: Mapping[str, float], makers: Sequence[MakeRow]) -> dict[str, Any]:
+    """Makes an epoch's row."""
+    row: dict[str, Any] = dict(numbers)
+    for make in makers:
+        row.update(make())
+    return row

@@ -124,7 +124,7 @@ def _mask(
         is_mask = example.dtype.kind in "biu" and example.min() >= 0
         if not is_mask or example.max() >= len(labels):
             return None
-    elif _is_image(example) or example.shape[2] != len(labels):
+    elif example.ndim != 3 or example.shape[2] in _CHANNELS or example.shape[2] != len(labels):
         return None
     names = dict(enumerate(labels))
     painter = background.find_painter()

@@ -1,0 +1,49 @@
+"""The gradients of a model's loss, by the differentiation of Keras' backend."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+from wk_core.keras import LEGACY, backend
+from wk_legacy.training_data import Batch
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What the batches of some data add up to.
+
+    Attributes:
+        gradients: For each weight, the sum over the batches of its gradient times the number of
+            samples, in 32 bits or more: tensors of the backend.
+        samples: How many samples there were.
+        loss: The sum over the batches of the loss times the number of samples: a tensor.
+    """
+
+    gradients: list[Any]
+    samples: int
+    loss: Any
+
+
+class Differentiation(Protocol):
+    """Takes the gradients of a model's loss, and leaves no trace in the model."""
+
+    def totals(self, batches: Iterable[Batch], scale: float) -> Totals:
+        """Adds up the gradients of batches.
+
+        Args:
+            batches: The batches.
+            scale: What the loss is multiplied with before it is differentiated, and its gradients
+                are divided by, so that those of half precision do not vanish.
+        """
+
+
+def differentiation_of(model: Any) -> Differentiation:
+    """Returns what takes the gradients of a model's loss with respect to its trainable weights.
+
+    Args:
+        model: A model that is built and compiled.
+    """
+    name = "keras2" if LEGACY else backend()
+    made: Differentiation = import_module(f"wk_legacy.differentiation.{name}").of_model(model)
+    return made

@@ -1,0 +1,35 @@
+"""Gradients on the TensorFlow backend, by a compiled function."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from wk_legacy.differentiation.stateless import Stateless, StatelessLoss
+
+
+def of_model(model: Any) -> Stateless:
+    """Returns what takes the gradients of a model's loss."""
+    loss = StatelessLoss(model)
+
+    def step(
+        gradients: list[Any], total: Any, state: list[Any], batch: Any, scale: Any, factor: Any
+    ) -> tuple[list[Any], Any, list[Any]]:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            values = [tf.convert_to_tensor(weight.value) for weight in loss.weights]
+            tape.watch(values)
+            value, state = loss(values, state, batch, scale)
+        added = tape.gradient(value, values, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        gradients = [
+            # The gradient of an embedding is sparse.
+            gradient + tf.cast(tf.convert_to_tensor(one), gradient.dtype) * _as(factor, gradient)
+            for gradient, one in zip(gradients, added, strict=True)
+        ]
+        return gradients, total + tf.cast(value, total.dtype) * factor, state
+
+    if model.run_eagerly:
+        return Stateless(loss, step)
+    return Stateless(loss, tf.function(step, reduce_retracing=True, autograph=False))
+
+
+def _as(factor: Any, like: Any) -> Any:
+    return tf.cast(factor, like.dtype)

@@ -1,0 +1,144 @@
+"""The gradients of a model's loss, as a part of an epoch's row."""
+
+import math
+from collections import defaultdict
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+
+from wk_core.keras import backend, keras, sync_state
+from wk_core.keras_saving import all_layers
+from wk_core.keras_training import has_loss, loss_scale
+from wk_eval.arrays import as_array
+from wk_legacy.differentiation import Differentiation, Totals, differentiation_of
+from wk_legacy.histograms import Distribution
+from wk_legacy.part import MakeRow, Part
+from wk_legacy.training_data import TrainingData
+from wk_legacy.weight_names import layer_names, weight_names
+
+_BATCH_SIZE: Final = 128
+# In larger batches than that, a sample takes XLA's convolutions on a processor twice the time.
+_BATCH_SIZE_OF_XLA: Final = 32
+# By how much the loss is scaled less where a gradient does not fit into half precision.
+_LESS: Final = 16.0
+
+
+class GradientPart(Part):
+    """Takes the gradients of the loss over all of the data, with the weights of an epoch's end.
+
+    Args:
+        training_data: The data.
+        batch_size: How many samples of arrays are looked at together; None for what is fast.
+
+    Raises:
+        TypeError: If the data are of no kind that can be gone through.
+        ValueError: If they have no end or no samples, or if `batch_size` is below 1.
+    """
+
+    def __init__(self, training_data: Any, *, batch_size: int | None = None) -> None:
+        if batch_size is not None and (
+            isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1
+        ):
+            raise ValueError(
+                "`batch_size` must be a whole number of samples, 1 or more, or None. Received: "
+                f"batch_size={batch_size!r}"
+            )
+        self._data = TrainingData(training_data)
+        self._given_size = batch_size
+        self._model: Any = None
+        self._differentiation: Differentiation | None = None
+
+    def begin(self, model: Any) -> None:
+        """Looks whether model and data fit, by the gradients of the first batch.
+
+        That compiles the function, so that no epoch has to wait for it.
+
+        Raises:
+            ValueError: If the model has no loss, or no weights that are trained.
+        """
+        if not has_loss(model):
+            raise ValueError(
+                "There are no gradients without a loss: pass `loss` to `compile`, or give the "
+                f"model a `compute_loss` of its own. Received: {type(model).__name__} without both"
+            )
+        self._model = model
+        self._differentiation = None
+        if model.built:  # Keras 2 builds some models in their first step
+            self._prepare()
+            batch = next(self._data.batches(self._batch_size))
+            self._take([batch], scale=1.0)
+
+    def take(self, epoch: int) -> MakeRow:  # noqa: ARG002
+        """Goes through the data; returns what makes histograms and norms of the gradients."""
+        if self._differentiation is None:
+            self._prepare()
+        sync_state(self._model)
+        totals = self._totals()
+        return partial(_row, totals, self._names, self._layers)
+
+    def _prepare(self) -> None:
+        model = self._model
+        weights = model.trainable_variables
+        if not weights:
+            raise ValueError(
+                "There are no gradients without trainable weights. Received: "
+                f"{type(model).__name__} with {len(model.weights)} weights, none of them trainable"
+            )
+        names, layers = weight_names(model), layer_names(model)
+        self._names = [names[id(weight)] for weight in weights]
+        self._layers = [layers.get(id(weight)) for weight in weights]
+        self._batch_size = self._given_size or _fast_batch_size(model)
+        self._differentiation = differentiation_of(model)
+        self._halves = any("16" in str(layer.compute_dtype) for layer in all_layers(model))
+
+    def _totals(self) -> Totals:
+        scale = loss_scale(self._model) if self._halves else 1.0
+        totals = self._take(self._data.batches(self._batch_size), scale)
+        # Where the training's own scale is too large, it leaves out the step and tries a smaller.
+        while scale > 1.0 and _is_finite(totals.loss) and not all(map(_is_finite, totals.gradients)):
+            scale = max(1.0, scale / _LESS)
+            totals = self._take(self._data.batches(self._batch_size), scale)
+        return totals
+
+    def _take(self, batches: Any, scale: float) -> Totals:
+        assert self._differentiation is not None
+        return self._differentiation.totals(batches, scale)
+
+
+def _row(totals: Totals, names: list[str], layers: list[str | None]) -> dict[str, Any]:
+    """Makes the row's entries, in the background."""
+    row: dict[str, Any] = {}
+    norms: dict[str | None, list[float]] = defaultdict(list)
+    for total, name, layer in zip(totals.gradients, names, layers, strict=True):
+        distribution = Distribution(as_array(total) / totals.samples)
+        row.update(distribution.entries(f"gradients/{name}.gradient"))
+        norms[layer].append(distribution.norm)
+    for layer, those in norms.items():
+        if layer is not None:
+            row[f"gradients/{layer}.norm"] = math.hypot(*those)
+    row["gradients/global_norm"] = math.hypot(*(norm for those in norms.values() for norm in those))
+    return row
+
+
+def _is_finite(tensor: Any) -> bool:
+    return bool(np.isfinite(as_array(tensor)).all())
+
+
+def _fast_batch_size(model: Any) -> int:
+    """Returns the size of batches in which a sample takes the least time, or that a model takes."""
+    inputs = getattr(model, "inputs", None) or []  # a subclassed model has none
+    fixed: int | None = inputs[0].shape[0] if inputs else None
+    if fixed is not None:
+        return fixed
+    convolutes = any(isinstance(layer, _CONVOLUTIONS) for layer in all_layers(model))
+    return _BATCH_SIZE_OF_XLA if backend() == "jax" and convolutes else _BATCH_SIZE
+
+
+_CONVOLUTIONS: Final = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+)

@@ -1,0 +1,188 @@
+"""The data over which gradients are taken, in batches."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from wk_core.keras import LEGACY, PyDataset, backend, keras
+from wk_eval.arrays import as_array, is_tensor
+from wk_eval.samples import describe
+
+_INFINITE: Final = -1  # what `tf.data` says of a dataset without end
+_ACCEPTED: Final = (
+    "a tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or what yields such tuples, in "
+    "batches, each time anew: a `tf.data.Dataset`, a Keras `PyDataset`, a PyTorch `DataLoader`"
+)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some of the data.
+
+    Attributes:
+        x: What goes into the model.
+        y: What should come out.
+        sample_weight: What each sample counts; None for the same.
+        count: How many samples there are.
+    """
+
+    x: Any
+    y: Any
+    sample_weight: Any
+    count: int
+
+
+class TrainingData:
+    """Data for training, gone through as often as need be.
+
+    Args:
+        data: A tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or of several arrays in a
+            dictionary, a list or a tuple; or batches of such tuples: a `tf.data.Dataset`, a Keras
+            `PyDataset`, a PyTorch `DataLoader` or another iterable.
+
+    Raises:
+        TypeError: If the data are of another kind, or can be gone through only once.
+        ValueError: If they have no end, no samples, or arrays of different lengths.
+    """
+
+    def __init__(self, data: Any) -> None:
+        if isinstance(data, list) and data and all(is_tensor(each) for each in data):
+            data = tuple(data)
+        self._data = data
+        self.in_arrays = isinstance(data, tuple)
+        if self.in_arrays:
+            self._data = _map(_as_native, _parts(data))
+            _count(self._data)
+        else:
+            _check_batches(data)
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Yields all of the data, in their order.
+
+        Args:
+            size: How many samples a batch has that is taken from arrays.
+
+        Raises:
+            TypeError: If what the data yield are not tuples as above.
+            ValueError: If they yield nothing, or arrays of different lengths.
+        """
+        nothing = True
+        for parts in self._slices(size) if self.in_arrays else map(_parts, self._batches()):
+            nothing = False
+            x, y, sample_weight = _map(_as_native, parts)
+            yield Batch(x, y, sample_weight, _count((x, y, sample_weight)))
+        if nothing:
+            raise ValueError("`training_data` must have samples. Received: data without any.")
+
+    def _slices(self, size: int) -> Iterator[tuple[Any, Any, Any]]:
+        for start in range(0, _count(self._data), size):
+            yield _map(lambda array, at=start: _as_floatx(array[at : at + size]), self._data)
+
+    def _batches(self) -> Iterable[Any]:
+        if isinstance(self._data, PyDataset):
+            return (self._data[number] for number in range(_length(self._data)))
+        batches: Iterable[Any] = self._data
+        return batches
+
+
+def _check_batches(data: Any) -> None:
+    if isinstance(data, Iterator):
+        raise TypeError(
+            f"`training_data` must be {_ACCEPTED}. A generator can be gone through only once, but "
+            f"gradients are taken after each epoch. Received: {type(data).__name__}"
+        )
+    if isinstance(data, (str, bytes, Mapping)) or is_tensor(data) or not isinstance(data, Iterable):
+        if not isinstance(data, PyDataset):
+            raise TypeError(
+                f"`training_data` must be {_ACCEPTED}. Received: {type(data).__name__}"
+            )
+    cardinality = getattr(data, "cardinality", None)  # of a `tf.data.Dataset`
+    endless = callable(cardinality) and int(cardinality()) == _INFINITE
+    if endless or (isinstance(data, PyDataset) and _length(data) is None):
+        raise ValueError(
+            "`training_data` must come to an end: take so many batches of it. Received: a "
+            f"{type(data).__name__} without end"
+        )
+
+
+def _length(data: Any) -> Any:
+    return len(data) if LEGACY else data.num_batches
+
+
+def _parts(data: Any) -> tuple[Any, Any, Any]:
+    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+        received = describe(data) if isinstance(data, tuple) else type(data).__name__
+        raise TypeError(f"`training_data` must be {_ACCEPTED}. Received: {received}")
+    return data[0], data[1], data[2] if len(data) == 3 else None
+
+
+def _count(parts: Any) -> int:
+    """Returns the number of samples, which all arrays have in common."""
+    lengths = {_length_of(array) for array in _leaves(parts)}
+    if len(lengths) != 1 or 0 in lengths:
+        raise ValueError(
+            "`training_data` must have arrays of the same length, with a sample at least. "
+            f"Received: {_described(parts)}"
+        )
+    (length,) = lengths
+    return length
+
+
+def _length_of(array: Any) -> int:
+    return int(array.shape[0]) if len(array.shape) else 0
+
+
+def _described(parts: Any) -> str:
+    names = ("x", "y", "sample_weight")
+    given = zip(names, map(_as_tuples, parts), strict=True)
+    return ", ".join(f"{name}={describe(part)}" for name, part in given if part is not None)
+
+
+def _as_tuples(arrays: Any) -> Any:
+    if isinstance(arrays, Mapping):
+        return {name: _as_tuples(each) for name, each in arrays.items()}
+    return tuple(map(_as_tuples, arrays)) if isinstance(arrays, (list, tuple)) else arrays
+
+
+def _map(function: Any, arrays: Any) -> Any:
+    """Returns a nest of arrays with a function applied to each one."""
+    if arrays is None:
+        return None
+    if isinstance(arrays, Mapping):
+        return {name: _map(function, each) for name, each in arrays.items()}
+    if isinstance(arrays, (list, tuple)) and not _is_numbers(arrays):
+        return type(arrays)(_map(function, each) for each in arrays)
+    return function(arrays)
+
+
+def _is_numbers(values: Any) -> bool:
+    """Tells whether a list is an array rather than several of them."""
+    return isinstance(values, list) and not any(
+        is_tensor(each) or isinstance(each, (Mapping, tuple)) for each in values
+    )
+
+
+def _leaves(arrays: Any) -> Iterator[Any]:
+    if isinstance(arrays, Mapping):
+        arrays = list(arrays.values())
+    if isinstance(arrays, (list, tuple)):
+        for each in arrays:
+            yield from _leaves(each)
+    elif arrays is not None:
+        yield arrays
+
+
+def _as_native(array: Any) -> Any:
+    """Returns an array as NumPy's, or the backend's own tensor as it is."""
+    if is_tensor(array) and type(array).__module__.partition(".")[0] == backend():
+        return array
+    return as_array(array)
+
+
+def _as_floatx(array: Any) -> Any:
+    """Returns an array as `fit` takes it, which makes floats what Keras computes with."""
+    if isinstance(array, np.ndarray) and array.dtype.kind == "f":
+        return array.astype(keras.backend.floatx(), copy=False)
+    return array

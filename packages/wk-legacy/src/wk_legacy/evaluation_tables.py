@@ -111,8 +111,8 @@ class EvaluationTables(Part):
             return
         self._predict = Predictor(model)
         self._samples = self._data.whole()
-        outputs = named(self._predict.first(self._samples), "output")
         columns = columns_of(self._samples)
+        outputs = named(self._predict.first(self._samples), "output")
         if self._indexes is None and self._table is None:
             self._table = ValidationTable(self._run, self._samples, self._name)
             self._table.fill(

@@ -74,6 +74,8 @@ class ValidationData:
     def batch(self) -> Samples:
         """Returns the next batch, and after the last one the first; of arrays all of them.
 
+        Of a generator that has come to its end it returns all that was drawn, or its last batch.
+
         Raises:
             ValueError: If there is nothing.
             TypeError: If batches are not tuples of inputs and targets.
@@ -84,6 +86,8 @@ class ValidationData:
         if batch is None:
             self._batches = iter(batches_of(self._data))
             batch = next(self._batches, None)
+        if batch is None and self._whole is not None:
+            return self._whole
         if batch is None and self._last is not None:
             warnings.warn(
                 "The validation data came to their end and cannot be begun anew: their last batch "

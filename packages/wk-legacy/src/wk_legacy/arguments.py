@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from wk_legacy.migration import REMOVED, SUCCESSORS
-from wk_legacy.painters import checked_colors
+from wk_legacy.painters import checked_colors, checked_range
 from wk_legacy.picture_kinds import checked_kind, is_picture
 
 __all__ = ["Arguments", "refuse_unknown"]
@@ -66,6 +66,7 @@ class Arguments:
     infer_missing_processors: bool
     log_evaluation_frequency: int
     compute_flops: bool
+    image_range: tuple[float, float] | None
 
     def __post_init__(self) -> None:
         self._check("monitor", isinstance(self.monitor, str) and self.monitor, "a metric's name")
@@ -90,6 +91,7 @@ class Arguments:
         checked_kind("input_type", self.input_type)
         checked_kind("output_type", self.output_type)
         checked_colors(self.class_colors)
+        checked_range(self.image_range)
         self._check_combinations()
 
     @property

@@ -81,6 +81,8 @@ class WandbCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras sh
         compute_flops: Whether to count the floating-point operations of one example, in billions,
             for the summary, as `GFLOPs`. Defaults to False.
         output_row_processor: Another name of `prediction_row_processor`.
+        image_range: The values that are black and white in images, as `(0.0, 1.0)`. Defaults to
+            None: found out from the data, once, and said.
         run: The run to log to. Defaults to the active one.
 
     Raises:
@@ -138,6 +140,7 @@ class WandbCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras sh
         compute_flops: bool = False,
         *,
         output_row_processor: Callable[..., Any] | None = None,
+        image_range: tuple[float, float] | None = None,
         run: wandb.Run | None = None,
         **unknown: Any,
     ) -> None:

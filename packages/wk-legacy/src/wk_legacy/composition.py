@@ -58,19 +58,11 @@ def parts_in_fit(arguments: Arguments, run: wandb.Run) -> list[Part]:
 def _validating_parts(
     arguments: Arguments, run: wandb.Run, data: Any, steps: int | None
 ) -> list[Part]:
-    shared = ValidationData(data, steps)
+    shared = ValidationData(data, steps, image_range=arguments.image_range)
     labels = arguments.labels if arguments.labels is not None and len(arguments.labels) else None
-    parts: list[Part] = [
-        ExamplePictures(
-            shared,
-            predictions=arguments.predictions,
-            input_type=arguments.input_type,
-            output_type=arguments.output_type,
-            labels=labels,
-            class_colors=arguments.class_colors,
-        )
-    ]
+    parts: list[Part] = []
     if arguments.log_evaluation:
+        # First, so that tables of a generator's batches begin with the first one.
         parts.append(
             EvaluationTables(
                 run,
@@ -83,4 +75,14 @@ def _validating_parts(
                 infer_missing_processors=arguments.infer_missing_processors,
             )
         )
+    parts.append(
+        ExamplePictures(
+            shared,
+            predictions=arguments.predictions,
+            input_type=arguments.input_type,
+            output_type=arguments.output_type,
+            labels=labels,
+            class_colors=arguments.class_colors,
+        )
+    )
     return parts

@@ -77,9 +77,13 @@ def logged_tables(run: RunFile, name: str) -> list[LoggedTable]:
     for artifact in run.artifacts:
         if artifact.name == name:
             entries = artifact.manifest.contents
-            (entry,) = [
-                each for each in entries if each.path.endswith(".table.json") and not each.ref
-            ]
+            (entry,) = [each for each in entries if _is_own_table(each)]
             content = json.loads(Path(entry.local_path).read_text())
             tables.append(LoggedTable(artifact, entry.path, content))
     return tables
+
+
+def _is_own_table(entry: Any) -> bool:
+    """Tells whether an artifact's entry is its table, not one that this is linked to."""
+    is_linked = bool(entry.ref) or entry.path.startswith("media/")
+    return entry.path.endswith(".table.json") and not is_linked

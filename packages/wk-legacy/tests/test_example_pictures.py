@@ -37,9 +37,13 @@ def translator(channels=3, activation=None, **options):
 
 
 def fit(model, x, y, *, epochs=1, **arguments):
-    arguments = {"validation_data": (x, y), "save_model": False, **arguments}
-    model.fit(x, y, epochs=epochs, verbose=0, callbacks=[WandbCallback(**arguments)])
+    callback = looking(**{"validation_data": (x, y), **arguments})
+    model.fit(x, y, epochs=epochs, verbose=0, callbacks=[callback])
     return model.predict(x, verbose=0)
+
+
+def looking(**arguments):
+    return WandbCallback(monitor="loss", save_model=False, save_graph=False, **arguments)
 
 
 def pictures(run, row):
@@ -236,12 +240,8 @@ def test_what_does_not_fit(offline_run, read_back, x, y, arguments, telling):
     model = classifier(x.shape[1:])
     before = values(model)
     with pytest.raises(ValueError, match=telling):
-        model.fit(
-            x,
-            CLASSES,
-            verbose=0,
-            callbacks=[WandbCallback(validation_data=(x, y), save_model=False, **arguments)],
-        )
+        callback = looking(validation_data=(x, y), **arguments)
+        model.fit(x, CLASSES, verbose=0, callbacks=[callback])
     assert same(values(model)[:2], before[:2])
     assert read_back(run).history == []
 
@@ -270,12 +270,11 @@ def test_training_is_the_same_to_the_bit(offline_run, read_back, make_model):
         if looks:
             run = offline_run()
             callbacks.append(
-                WandbCallback(
+                looking(
                     validation_data=data,
                     input_type="label" if x.ndim == 2 else "image",
                     log_evaluation=True,
                     log_evaluation_frequency=1,
-                    save_model=False,
                 )
             )
         model.fit(x, OTHER_NUMBERS, batch_size=8, epochs=2, verbose=0, callbacks=callbacks)

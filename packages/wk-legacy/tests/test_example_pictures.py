@@ -240,8 +240,7 @@ def test_what_does_not_fit(offline_run, read_back, x, y, arguments, telling):
     model = classifier(x.shape[1:])
     before = values(model)
     with pytest.raises(ValueError, match=telling):
-        callback = looking(validation_data=(x, y), **arguments)
-        model.fit(x, CLASSES, verbose=0, callbacks=[callback])
+        fit(model, x, CLASSES, validation_data=(x, y), **arguments)
     assert same(values(model)[:2], before[:2])
     assert read_back(run).history == []
 

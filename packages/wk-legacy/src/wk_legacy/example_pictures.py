@@ -91,7 +91,7 @@ class ExamplePictures(Part):
         self._predict = Predictor(model)
         if self._next is None:
             self._next = self._data.batch()
-        arrays = _arrays(self._next, self._predict.first(self._next))
+        arrays = _arrays(self._next, self._predict.first(self._next, self._predictions))
         self._view = picture_view(self._kinds(arrays), arrays, self._options)
 
     def take(self, epoch: int) -> MakeRow:

@@ -1,5 +1,6 @@
 """What a model puts out, without a trace in its training."""
 
+import math
 from operator import itemgetter
 from typing import Any, Final
 
@@ -28,9 +29,17 @@ class Predictor:
         inputs = getattr(model, "inputs", None) or []  # a model that is not built may have none
         self._fixed_size: int | None = inputs[0].shape[0] if inputs else None
 
-    def first(self, samples: Samples) -> Arrays:
-        """Returns what the model puts out for the first example, with an axis of length 1."""
-        return self(samples.chosen(np.arange(1)))
+    def first(self, samples: Samples, count: int = _BATCH_SIZE) -> Arrays:
+        """Returns what the model puts out for the first example, with an axis of length 1.
+
+        Args:
+            samples: The examples.
+            count: How many are predicted, as many as later on: a backend compiles the model anew
+                for each size of a batch.
+        """
+        outputs = self(samples.chosen(np.arange(min(count, samples.count))))
+        first: Arrays = map_arrays(itemgetter(slice(1)), outputs)
+        return first
 
     def __call__(self, samples: Samples) -> Arrays:
         """Returns what the model puts out for all examples."""
@@ -38,7 +47,8 @@ class Predictor:
         kept = values_of(states)
         for state, value in zip(states, kept, strict=True):
             state.assign(np.zeros_like(value))
-        size = self._fixed_size or _BATCH_SIZE
+        batches = math.ceil(samples.count / _BATCH_SIZE)
+        size = self._fixed_size or math.ceil(samples.count / batches)
         parts = [self._predict(batch) for _, batch in samples.batches(size)]
         for state, value in zip(states, kept, strict=True):
             state.assign(value)

@@ -46,7 +46,7 @@ SUCCESSORS: Final[dict[str, Successor]] = {
     "log_batch_frequency": Successor("wk-metrics", "WandbMetricsLogger(log_freq=10)"),
     "log_best_prefix": Successor("wandb", 'run.define_metric("epoch/val_loss", summary="min")'),
     "save_graph": Successor("wk-metrics", "WandbMetricsLogger(log_model_info=True)"),
-    "validation_indexes": Successor("wk-eval", "WandbEvalCallback.data_table_ref"),
+    "validation_indexes": Successor("wk-eval", "WandbEvalCallback.log_pred_table"),
     "validation_row_processor": Successor("wk-eval", "WandbEvalCallback.add_ground_truth"),
     "prediction_row_processor": Successor("wk-eval", "WandbEvalCallback.add_model_predictions"),
     "output_row_processor": Successor("wk-eval", "WandbEvalCallback.add_model_predictions"),

@@ -21,8 +21,8 @@ def test_predictions_are_linked_to_the_data(wandb_server, mode):
         "log_evaluation_frequency": 2,
         "monitor": "loss",
         "save_model": False,
-        "validation_row_processor": lambda ndx, row: {"picture": wandb.Image(row["input"] / 255)},
-        "output_row_processor": lambda ndx, row: {
+        "validation_row_processor": lambda _, row: {"picture": wandb.Image(row["input"] / 255)},
+        "output_row_processor": lambda _, row: {
             "picture": row["val_row"].get_row()["picture"],
             "best": LABELS[row["output"].argmax()],
         },

@@ -9,11 +9,11 @@ the other one has no run.
 """
 
 import argparse
-import contextlib
 import os
 import socket
 import subprocess
 import sys
+from contextlib import nullcontext as no_run
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +97,8 @@ def train(index: int, coordinator: str, epochs: int) -> None:
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     (images, labels), validation = load_digits_in_order()
     writes = this_process().writes
-    with (
-        wandb.init(project="wk-distributed", mode="offline")
-        if writes
-        else (contextlib.nullcontext())
-    ):
+    run = wandb.init(project="wk-distributed", mode="offline") if writes else no_run()
+    with run:
         model = build_model()
         model.fit(
             Share(images, labels),

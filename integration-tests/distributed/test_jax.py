@@ -30,7 +30,7 @@ def test_two_processes_are_one_training(reference, wandb_server, tmp_path):
     assert "process 1 of 2 (JAX); it leaves it to process 0" in second
 
     assert runs(wandb_server) == {"two", "two-shared", "two-split"}
-    check_run(reference, wandb_server, "two", reference)
+    check_run(wandb_server, "two", reference)
     check_restored(tmp_path, "two", 2)
     saved = tmp_path.glob("*.keras")
     assert {path.name for path in saved} == {f"epoch-{1 + epoch}.keras" for epoch in range(EPOCHS)}

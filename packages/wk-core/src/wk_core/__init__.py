@@ -3,6 +3,9 @@
 Each module has one job; import what you need from it:
 
 * `wk_core.run`: the W&B run of a callback, and work to be done before and after it finishes;
+* `wk_core.process`: which process of a training this is, and whether it writes;
+* `wk_core.strategy`: the engines that train a model in several processes;
+* `wk_core.spread`: JAX arrays that are spread over processes;
 * `wk_core.keras`: the Keras that this process uses;
 * `wk_core.keras_saving`: what saving and restoring a model needs of Keras;
 * `wk_core.callbacks`: what callbacks do to one another, and to how Keras calls them;

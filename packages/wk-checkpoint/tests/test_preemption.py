@@ -89,3 +89,25 @@ def test_needs_the_main_thread(offline_run):
     thread.join()
     assert len(raised) == 1
     assert "main thread" in raised[0]
+
+
+FORKED = """
+import multiprocessing, signal, time
+import wandb
+from wk_checkpoint.preemption import Preemption
+
+preemption = Preemption(wandb.init(mode="disabled"))
+preemption.install()
+worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(30,))
+worker.start()
+worker.terminate()
+worker.join()
+assert worker.exitcode == -signal.SIGTERM, worker.exitcode
+assert not preemption.requested
+"""
+
+
+@pytest.mark.backend_free
+def test_forked_worker_ends_at_once():
+    process = run_script(FORKED, KERAS_BACKEND="jax")
+    assert process.returncode == 0, process.stderr

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,20 @@ from wk_checkpoint import restore
 from wk_core.process import this_process
 
 KILLED_IN = 1  # the epoch in which a worker dies, of the first attempt
+SENT_WITHIN = 4  # seconds; the client sends rows every second here
 
 
 class Die(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
-    """Kills this process in the middle of an epoch, once in the life of a directory."""
+    """Kills this process in the middle of an epoch, once in the life of a directory.
 
-    def __init__(self, directory: Path) -> None:
+    The other process waits for this one's part of the next batch. Until then it has time to save
+    its checkpoint and to send its rows: Ray may kill it, too, as soon as this one is dead.
+    """
+
+    def __init__(self, directory: Path, checkpoint: Path) -> None:
         super().__init__()
         self._note = directory / "died"
+        self._checkpoint = checkpoint
         self._epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
@@ -34,6 +41,9 @@ class Die(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no typ
         """Dies, if it has not before."""
         if self._epoch == KILLED_IN and batch == 2 and not self._note.exists():
             self._note.touch()
+            while not self._checkpoint.exists():
+                time.sleep(0.1)
+            time.sleep(SENT_WITHIN)
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -48,7 +58,7 @@ def train_worker(config: dict[str, Any]) -> None:
         epoch = 0
         if place.exists():
             epoch = restore(model, place, callbacks=several).initial_epoch
-        dying = [Die(directory)] if this_process().index == 1 else []
+        dying = [Die(directory, place)] if this_process().index == 1 else []
         model.fit(
             Share(),
             initial_epoch=epoch,

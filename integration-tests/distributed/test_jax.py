@@ -48,6 +48,8 @@ def test_two_processes_are_one_training(reference, wandb_server, tmp_path):
     names = sorted(version.name for version in split.logged_artifacts())
     assert names == ["h5:v0", "h5:v1", "keras:v0", "keras:v1"]
 
+    assert all("Received: when_busy='skip'" in printed for printed in (first, second))
+
     # Both have reported to one run, each for itself.
     shared = read_path(f"{PROJECT}/two-shared", wandb_server.url)
     assert shared.state == "finished"

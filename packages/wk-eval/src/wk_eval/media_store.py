@@ -12,7 +12,7 @@ from PIL import Image as PILImage
 from wandb.sdk.data_types.helper_types.classes import Classes
 
 from wk_eval.pixels import encode_png
-from wk_eval.staging import Entry, file_entry, md5_of, reference
+from wk_eval.staging import Entry, bytes_entry, md5_of, reference, staging_directory
 from wk_eval.table_image import Content
 
 
@@ -31,6 +31,7 @@ class MediaStore:
         self._collected = wandb.Artifact("collected", type="collected")
         self._references: dict[str, MediaStore] = {}
         self._artifact: wandb.Artifact | None = None
+        self._directory = staging_directory()
 
     def store_picture(self, content: Content) -> dict[str, Any]:
         """Returns what says where a picture is, and stores it where it is nowhere yet."""
@@ -39,15 +40,16 @@ class MediaStore:
             return content.json
         pixels = content.pixels()
         file = encode_png(pixels)
+        digest = md5_of(file)
         described = {
             "_type": "image-file",
             "format": "png",
             "height": pixels.shape[0],
-            "path": f"media/images/{md5_of(file)}.png",
+            "path": f"media/images/{digest.hex()}.png",
             "sha256": hashlib.sha256(file).hexdigest(),
             "width": pixels.shape[1],
         }
-        holder = self._store_file(described["path"], file)
+        holder = self._store_file(described["path"], file, digest)
         # Pixels that only a table of predictions has stay at hand for the tables after it.
         if holder is not self or self._source is None:
             content.settle(holder, described)
@@ -55,16 +57,17 @@ class MediaStore:
 
     def store_mask(self, file: bytes) -> dict[str, Any]:
         """Returns what says where a mask of class numbers is; stores it, a PNG file."""
-        path = f"media/images/mask/{md5_of(file)}.mask.png"
-        self._store_file(path, file)
+        digest = md5_of(file)
+        path = f"media/images/mask/{digest.hex()}.mask.png"
+        self._store_file(path, file, digest)
         return {"_type": "mask", "path": path, "sha256": hashlib.sha256(file).hexdigest()}
 
     def store_classes(self, classes: Classes) -> dict[str, Any]:
         """Returns what says where the names of classes are; stores them."""
         content = json.dumps(classes.to_json(self.target), sort_keys=True).encode()
-        name = md5_of(str(classes._class_set).encode())
+        name = md5_of(str(classes._class_set).encode()).hex()
         path = Classes.with_suffix(f"media/classes/{name}_cls")
-        digest = self._store_file(path, content)._entries[path].digest
+        digest = self._store_file(path, content, md5_of(content))._entries[path].digest
         return {"type": "classes-file", "path": path, "digest": digest}
 
     def store_file(self, path: str, write: Callable[[IO[bytes]], object]) -> None:
@@ -141,13 +144,13 @@ class MediaStore:
         entries: dict[str, Entry] = self._collected.manifest.entries
         return entries
 
-    def _store_file(self, path: str, content: bytes) -> "MediaStore":
+    def _store_file(self, path: str, content: bytes, digest: bytes) -> "MediaStore":
         """Stores a file, unless it is stored already; returns who has it."""
         if self._source is not None and path in self._source._entries:
             self._references[path] = self._source
             return self._source
         if path not in self._entries:
-            self._entries[path] = file_entry(path, lambda file: file.write(content))
+            self._entries[path] = bytes_entry(path, content, digest, self._directory)
         return self
 
     def _entry_for_others(self, path: str) -> Entry:
@@ -157,7 +160,7 @@ class MediaStore:
         entry = self._entries[path]
         if self._artifact is None:
             return entry
-        return reference(path, entry.digest, self._artifact._client_id)
+        return reference(entry.path, entry.digest, self._artifact._client_id)
 
 
 def _paths(described: Any) -> Iterator[str]:

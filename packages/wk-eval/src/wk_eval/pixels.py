@@ -109,7 +109,9 @@ def encode_png(pixels: Pixels) -> bytes:
 
     Pillow's encoder tries five filters on each row and holds the interpreter's lock meanwhile. One
     filter, the difference to the pixel on the left, makes files as small to a few percent, several
-    times as fast, and zlib lets the thread that trains go on.
+    times as fast, and zlib lets the thread that trains go on. It looks for runs of one value only:
+    among such differences a search for other repetitions finds next to none in photos and drawings,
+    and takes twice as long.
 
     Args:
         pixels: Shape (height, width) or (height, width, 2 to 4).
@@ -122,7 +124,8 @@ def encode_png(pixels: Pixels) -> bytes:
     filtered[:, 1 : 1 + channels] = rows[:, :channels]
     np.subtract(rows[:, channels:], rows[:, :-channels], out=filtered[:, 1 + channels :])
     header = struct.pack(">2I5B", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0)
-    data = zlib.compress(filtered.data, _COMPRESSION)
+    compressor = zlib.compressobj(_COMPRESSION, strategy=zlib.Z_RLE)
+    data = compressor.compress(filtered.data) + compressor.flush()
     chunks = ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
     return _SIGNATURE + b"".join(_chunk(kind, content) for kind, content in chunks)
 

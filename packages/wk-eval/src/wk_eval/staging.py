@@ -6,6 +6,7 @@ several times over, and `add_reference` would look up each one's artifact again.
 
 import base64
 import hashlib
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from wandb.sdk.artifacts.artifact_manifest_entry import ArtifactManifestEntry as
 from wandb.sdk.artifacts.staging import get_staging_dir
 from wandb.sdk.lib.paths import LogicalPath, URIStr
 
-__all__ = ["Entry", "file_entry", "md5_of", "reference", "staging_directory"]
+__all__ = ["Entry", "bytes_entry", "file_entry", "md5_of", "reference", "staging_directory"]
 
 
 def staging_directory() -> str:
@@ -23,9 +24,25 @@ def staging_directory() -> str:
     return str(get_staging_dir())
 
 
-def md5_of(content: bytes) -> str:
+def md5_of(content: bytes) -> bytes:
     """Returns the MD5 digest of a content, by which artifacts tell contents apart."""
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return hashlib.md5(content, usedforsecurity=False).digest()
+
+
+def bytes_entry(path: str, content: bytes, digest: bytes, directory: str) -> Entry:
+    """Writes a file to where wandb uploads it from; returns its entry in an artifact.
+
+    Args:
+        path: Its path inside the artifact.
+        content: Its content.
+        digest: The content's MD5 digest.
+        directory: The `staging_directory`.
+    """
+    descriptor, local = tempfile.mkstemp(dir=directory)
+    os.fchmod(descriptor, 0o400)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    return _entry(path, digest, len(content), local)
 
 
 def file_entry(path: str, write: Callable[[IO[bytes]], object]) -> Entry:
@@ -41,13 +58,11 @@ def file_entry(path: str, write: Callable[[IO[bytes]], object]) -> Entry:
         size = file.tell()
         file.seek(0)
         digest = hashlib.file_digest(file, "md5").digest()
-    local = Path(file.name)
-    local.chmod(0o400)
-    encoded = base64.b64encode(digest).decode()
-    return Entry(path=LogicalPath(path), digest=encoded, size=size, local_path=str(local))
+    Path(file.name).chmod(0o400)
+    return _entry(path, digest, size, file.name)
 
 
-def reference(path: str, digest: str, client_id: str) -> Entry:
+def reference(path: LogicalPath, digest: str, client_id: str) -> Entry:
     """Returns an entry that stands for another artifact's entry of the same path.
 
     Args:
@@ -57,4 +72,9 @@ def reference(path: str, digest: str, client_id: str) -> Entry:
             before the one that refers to it; the upload puts the server's id in its place.
     """
     target = URIStr(f"wandb-client-artifact://{client_id}/{path}")
-    return Entry(path=LogicalPath(path), digest=digest, size=0, ref=target)
+    return Entry(path=path, digest=digest, size=0, ref=target)
+
+
+def _entry(path: str, digest: bytes, size: int, local: str) -> Entry:
+    encoded = base64.b64encode(digest).decode()
+    return Entry(path=LogicalPath(path), digest=encoded, size=size, local_path=local)

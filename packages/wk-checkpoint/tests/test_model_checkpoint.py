@@ -3,6 +3,7 @@
 import json
 import math
 import warnings
+from pathlib import Path
 
 import pytest
 import wandb
@@ -302,3 +303,15 @@ def test_directory_with_other_things_is_refused_at_once(offline_run, inside):
     (inside / "m.keras").mkdir()
     with pytest.raises(FileExistsError, match="is a directory; the checkpoint is a file"):
         WandbModelCheckpoint("m.keras")
+
+
+def test_two_that_log_to_one_artifact_are_warned_of_once(offline_run):
+    run = offline_run()
+    first = WandbModelCheckpoint("first.keras")
+    named = WandbModelCheckpoint("named.keras", artifact="named")
+    fit(first, named, epochs=1)
+    waiting = WandbModelCheckpoint("second.keras")  # the first has had its `fit`
+    with pytest.warns(UserWarning, match=rf"run '{run.id}'.*same artifact.*`artifact=`") as said:
+        others = [WandbModelCheckpoint(f"{number}.keras") for number in range(2)]
+    assert [Path(one.filename).name for one in said] == [Path(__file__).name]
+    fit(waiting, *others, epochs=1)

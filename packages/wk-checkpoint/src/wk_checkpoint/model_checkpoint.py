@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final, Literal
 
 import wandb
 
+from wk_checkpoint import namesakes
 from wk_checkpoint.arguments import check_choice, check_filepath, check_save_freq
 from wk_checkpoint.attendance import Attendance, takes_all
 from wk_checkpoint.checkpoint import Checkpoint
@@ -60,7 +61,8 @@ class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # t
             `tf.train.CheckpointOptions`. Defaults to None.
         initial_value_threshold: A value of the metric to improve upon. Defaults to None.
         run: The run to log to. Defaults to the active one.
-        artifact: The artifact's name. Defaults to None: `run_<run id>_model`.
+        artifact: The artifact's name. Defaults to None: `run_<run id>_model`, which is for one
+            callback: of several in a `fit`, the others need a name.
         background: Whether training goes on while a checkpoint is written. Models that cannot be
             saved like that are saved while training waits, which is said once. Defaults to True.
         when_busy: What to do when a checkpoint is due while the last one is still being saved:
@@ -160,6 +162,8 @@ class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # t
         if not preemption:
             leave_to_keras(self, WandbModelCheckpoint, "on_test_batch_end")
         self._report_to(run)
+        if self._versions is not None and artifact is None:
+            namesakes.await_fit(self, self._run)
 
     def _bind(self, run: wandb.Run) -> None:
         self._run = run
@@ -198,6 +202,7 @@ class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # t
         """Starts afresh, whatever became of an earlier `fit`."""
         self._check_together()
         self._due = None
+        namesakes.begin_fit(self, self._run)
         (self._saver or self._start_saver()).prepare(self.model)
         if self._preemption is not None:
             self._preemption.install()

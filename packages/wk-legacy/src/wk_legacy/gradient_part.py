@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from wk_core.keras import backend, keras, sync_state
+from wk_core.callbacks import argument_of_fit
+from wk_core.keras import keras, sync_state
 from wk_core.keras_saving import all_layers
 from wk_core.keras_training import has_loss, loss_scale
 from wk_eval.arrays import as_array
@@ -17,9 +18,8 @@ from wk_legacy.part import MakeRow, Part
 from wk_legacy.training_data import TrainingData
 from wk_legacy.weight_names import layer_names, weight_names
 
-_BATCH_SIZE: Final = 128
-# In larger batches than that, a sample takes XLA's convolutions on a processor twice the time.
-_BATCH_SIZE_OF_XLA: Final = 32
+_BATCH_SIZE_OF_FIT: Final = 32  # where it is given none
+_BATCH_SIZE_OF_VECTORS: Final = 256
 # By how much the loss is scaled less where a gradient does not fit into half precision.
 _LESS: Final = 16.0
 
@@ -29,7 +29,8 @@ class GradientPart(Part):
 
     Args:
         training_data: The data.
-        batch_size: How many samples of arrays are looked at together; None for what is fast.
+        batch_size: How many samples of arrays are looked at together; None for the training's, or
+            more where samples are vectors.
 
     Raises:
         TypeError: If the data are of no kind that can be gone through.
@@ -74,8 +75,7 @@ class GradientPart(Part):
         if self._differentiation is None:
             self._prepare()
         sync_state(self._model)
-        totals = self._totals()
-        return partial(_row, totals, self._names, self._layers)
+        return partial(_row, self._totals(), self._names, self._layers)
 
     def _prepare(self) -> None:
         model = self._model
@@ -90,13 +90,13 @@ class GradientPart(Part):
         self._layers = [layers.get(id(weight)) for weight in weights]
         self._batch_size = self._given_size or _fast_batch_size(model)
         self._differentiation = differentiation_of(model)
-        self._halves = any("16" in str(layer.compute_dtype) for layer in all_layers(model))
+        self._halves = any(layer.compute_dtype == "float16" for layer in all_layers(model))
 
     def _totals(self) -> Totals:
         scale = loss_scale(self._model) if self._halves else 1.0
         totals = self._take(self._data.batches(self._batch_size), scale)
         # Where the training's own scale is too large, it leaves out the step and tries a smaller.
-        while scale > 1.0 and _is_finite(totals.loss) and not all(map(_is_finite, totals.gradients)):
+        while scale > 1.0 and _overflows(totals):
             scale = max(1.0, scale / _LESS)
             totals = self._take(self._data.batches(self._batch_size), scale)
         return totals
@@ -121,24 +121,25 @@ def _row(totals: Totals, names: list[str], layers: list[str | None]) -> dict[str
     return row
 
 
+def _overflows(totals: Totals) -> bool:
+    return _is_finite(totals.loss) and not all(map(_is_finite, totals.gradients))
+
+
 def _is_finite(tensor: Any) -> bool:
     return bool(np.isfinite(as_array(tensor)).all())
 
 
 def _fast_batch_size(model: Any) -> int:
-    """Returns the size of batches in which a sample takes the least time, or that a model takes."""
-    inputs = getattr(model, "inputs", None) or []  # a subclassed model has none
+    """Returns a size of batches that the model takes, and for which there is memory.
+
+    That is the training's own, unless samples are vectors: those are small, and in large batches
+    the products of matrices take a fraction of the time.
+    """
+    inputs = getattr(model, "inputs", None) or []  # a subclassed model may have none
     fixed: int | None = inputs[0].shape[0] if inputs else None
     if fixed is not None:
         return fixed
-    convolutes = any(isinstance(layer, _CONVOLUTIONS) for layer in all_layers(model))
-    return _BATCH_SIZE_OF_XLA if backend() == "jax" and convolutes else _BATCH_SIZE
-
-
-_CONVOLUTIONS: Final = (
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-    keras.layers.DepthwiseConv1D,
-    keras.layers.DepthwiseConv2D,
-)
+    size = argument_of_fit("batch_size") or _BATCH_SIZE_OF_FIT
+    embeds = any(isinstance(layer, keras.layers.Embedding) for layer in all_layers(model))
+    takes_vectors = bool(inputs) and all(len(tensor.shape) == 2 for tensor in inputs)
+    return max(size, _BATCH_SIZE_OF_VECTORS) if takes_vectors and not embeds else size

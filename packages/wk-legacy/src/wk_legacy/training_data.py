@@ -93,11 +93,9 @@ def _check_batches(data: Any) -> None:
             f"`training_data` must be {_ACCEPTED}. A generator can be gone through only once, but "
             f"gradients are taken after each epoch. Received: {type(data).__name__}"
         )
-    if isinstance(data, (str, bytes, Mapping)) or is_tensor(data) or not isinstance(data, Iterable):
-        if not isinstance(data, PyDataset):
-            raise TypeError(
-                f"`training_data` must be {_ACCEPTED}. Received: {type(data).__name__}"
-            )
+    refused = isinstance(data, (str, bytes, Mapping)) or is_tensor(data)
+    if refused or not isinstance(data, (Iterable, PyDataset)):
+        raise TypeError(f"`training_data` must be {_ACCEPTED}. Received: {type(data).__name__}")
     cardinality = getattr(data, "cardinality", None)  # of a `tf.data.Dataset`
     endless = callable(cardinality) and int(cardinality()) == _INFINITE
     if endless or (isinstance(data, PyDataset) and _length(data) is None):

@@ -49,7 +49,7 @@ hidden = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(hidden)
 hidden = keras.layers.BatchNormalization()(hidden)
 outputs = keras.layers.Conv2D(2, 1, activation="softmax")(hidden)
 model = keras.Model(inputs, outputs)
-model.compile("adam", "sparse_categorical_crossentropy")
+model.compile("adam", "categorical_crossentropy")
 
 callback = WandbCallback(
     monitor="loss",
@@ -61,7 +61,8 @@ callback = WandbCallback(
     predictions=4,
     class_colors=np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]),
 )
-model.fit(x, masks, batch_size=4, epochs=2, verbose=0, callbacks=[callback])
+one_hot = keras.utils.to_categorical(masks, 2)
+model.fit(x, one_hot, batch_size=4, epochs=2, verbose=0, callbacks=[callback])
 """
 
 _GENERATOR: Final = """

@@ -5,6 +5,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+import numpy as np
+
+from wk_eval.labels import Labels
 from wk_legacy.migration import REMOVED, SUCCESSORS
 from wk_legacy.painters import checked_colors, checked_range
 from wk_legacy.picture_kinds import checked_kind, is_picture
@@ -26,6 +29,7 @@ _PROCESSORS: Final = (
     "prediction_row_processor",
     "output_row_processor",
 )
+_LABELS: Final = (list, tuple, np.ndarray, Mapping)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +81,8 @@ class Arguments:
         for processor in _PROCESSORS:
             given = getattr(self, processor)
             self._check(processor, given is None or callable(given), "a function, or None")
+        is_named = self.labels is None or isinstance(self.labels, _LABELS)
+        self._check("labels", is_named, "the names of classes, in a list or by number")
         self._check_count("predictions", least=1)
         self._check_count("log_evaluation_frequency", least=0)
         if self.log_batch_frequency is not None:
@@ -98,6 +104,13 @@ class Arguments:
     def row_processor(self) -> Callable[..., Any] | None:
         """The processor of predictions, under whichever of its two names it was given."""
         return self.output_row_processor or self.prediction_row_processor
+
+    @property
+    def names(self) -> Labels | None:
+        """The names of classes; None where there are none."""
+        if isinstance(self.labels, Mapping):
+            return dict(self.labels) or None
+        return None if self.labels is None else list(self.labels) or None
 
     @property
     def data(self) -> Any:

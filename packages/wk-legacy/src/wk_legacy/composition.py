@@ -1,5 +1,6 @@
 """What a `WandbCallback` is made of, by its arguments."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import wandb
@@ -49,6 +50,11 @@ def parts_in_fit(arguments: Arguments, run: wandb.Run) -> list[Part]:
             "`validation_data=(x, y)` or a `generator` to it, or `validation_data` to `fit`. "
             "Received: validation_data=None, generator=None"
         )
+    if isinstance(data, Iterator):
+        raise ValueError(
+            "WandbCallback cannot look at the validation data of this `fit`, a generator, which "
+            "Keras draws from: pass another one as `generator`. Received: generator=None"
+        )
     if isinstance(data, tuple):
         data = tuple(each for each in data if each is not None)  # no sample weights
     steps = arguments.validation_steps or argument_of_fit("validation_steps")
@@ -59,7 +65,6 @@ def _validating_parts(
     arguments: Arguments, run: wandb.Run, data: Any, steps: int | None
 ) -> list[Part]:
     shared = ValidationData(data, steps, image_range=arguments.image_range)
-    labels = arguments.labels if arguments.labels is not None and len(arguments.labels) else None
     parts: list[Part] = []
     if arguments.log_evaluation:
         # First, so that tables of a generator's batches begin with the first one.
@@ -67,7 +72,7 @@ def _validating_parts(
             EvaluationTables(
                 run,
                 shared,
-                labels=labels,
+                labels=arguments.names,
                 frequency=arguments.log_evaluation_frequency,
                 indexes=arguments.validation_indexes,
                 validation_row_processor=arguments.validation_row_processor,
@@ -81,7 +86,7 @@ def _validating_parts(
             predictions=arguments.predictions,
             input_type=arguments.input_type,
             output_type=arguments.output_type,
-            labels=labels,
+            labels=arguments.names,
             class_colors=arguments.class_colors,
         )
     )

@@ -70,6 +70,7 @@ class TrainingLog:
             self._parts_in_fit = parts_in_fit(self._arguments, self._run)
         for part in (*self._parts, *self._parts_in_fit):
             part.begin(self._model)
+        self._rows = RowLog(self._run, type(self._owner).__name__)
         if self._arguments.log_batch_frequency is not None:
             steps = (self._owner.params or {}).get("steps")
             frequency = self._arguments.log_batch_frequency
@@ -113,11 +114,11 @@ class TrainingLog:
         Raises:
             BaseException: What went wrong behind the training.
         """
-        for part in (*self._parts, *self._parts_in_fit):
-            make_row = part.end()
-            if make_row is not None:
-                self._open_rows.log(make_row)
         try:
+            for part in (*self._parts, *self._parts_in_fit):
+                make_row = part.end()
+                if make_row is not None:
+                    self._open_rows.log(make_row)
             self._close()
         finally:
             if self._best_model is not None:
@@ -137,7 +138,7 @@ class TrainingLog:
 
     @property
     def _open_rows(self) -> RowLog:
-        if self._rows is None:
+        if self._rows is None:  # a training loop that calls no `on_train_begin`
             self._rows = RowLog(self._run, type(self._owner).__name__)
         return self._rows
 
@@ -147,7 +148,8 @@ class TrainingLog:
             rows.close()
 
     def _log_batch(self, logs: Mapping[str, Any]) -> None:
-        self._open_rows.log(lambda: dict(self._numbers(logs)))
+        if self._rows is not None:  # a thread of Keras' may come late
+            self._rows.log(lambda: dict(self._numbers(logs)))
 
     def _log_facts(self) -> None:
         if self._facts_are_due and self._model.built:

@@ -84,7 +84,7 @@ def test_images_with_the_predicted_label(offline_run, read_back):
     ("labels", "caption"),
     [
         (["no", "yes"], lambda value: "yes" if value > 0.5 else "no"),
-        ({0: "no", 1: "yes"}, lambda value: "yes" if value > 0.5 else "no"),
+        ({1: "yes", 0: "no"}, lambda value: "yes" if value > 0.5 else "no"),
         (None, lambda value: f"{value:.6g}"),
     ],
 )

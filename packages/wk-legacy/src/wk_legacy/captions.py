@@ -1,19 +1,39 @@
 """What is written below a picture."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy.typing as npt
 
-from wk_eval.labels import Labels, class_names
+from wk_eval.labels import class_names
 
-_THRESHOLD = 0.5
+_THRESHOLD: Final = 0.5
 
 
-def label_names(labels: Labels | None, values: npt.NDArray[Any], what: str) -> list[str] | None:
+def text_labels(labels: Any) -> list[str] | None:
+    """Returns the names of classes as text, in a list; None where there are none.
+
+    Args:
+        labels: The names in the order of the classes, in a list or an array, or by number. What is
+            no text is written as text.
+
+    Raises:
+        ValueError: If two are the same, or if a number is left out.
+    """
+    if labels is None or len(labels) == 0:
+        return None
+    if isinstance(labels, Mapping):
+        texts: Any = {number: str(name) for number, name in labels.items()}
+    else:
+        texts = [str(name) for name in labels]
+    return class_names(texts, len(texts))
+
+
+def label_names(labels: list[str] | None, values: npt.NDArray[Any], what: str) -> list[str] | None:
     """Returns the names of classes, if they fit the values that they are for.
 
     Args:
-        labels: The names, in a list or by number; None for none.
+        labels: The names; None for none.
         values: Shape (n,), (n, 1) or (n, classes).
         what: What the values are, for the error.
 
@@ -21,7 +41,7 @@ def label_names(labels: Labels | None, values: npt.NDArray[Any], what: str) -> l
         ValueError: If there is not a name for each class; for one unit, if there are not two, false
             and true, and the values are no class numbers.
     """
-    if not labels:
+    if labels is None:
         return None
     units = 1 if values.ndim == 1 else values.shape[-1]
     if units > 1:

@@ -9,8 +9,9 @@ import numpy.typing as npt
 import wandb
 from wandb.sdk.data_types.table import _TableIndex
 
-from wk_eval.labels import Labels, class_names
+from wk_eval.labels import Labels
 from wk_eval.samples import Samples, named
+from wk_legacy.captions import text_labels
 from wk_legacy.guessed_columns import Background, Cell, guessed_cells
 from wk_legacy.part import MakeRow, Part
 from wk_legacy.prediction_table import prediction_table
@@ -79,7 +80,7 @@ class EvaluationTables(Part):
             )
         self._run = run
         self._data = data
-        self._labels = class_names(labels, len(labels)) if labels else None
+        self._labels = text_labels(labels)
         self._frequency = frequency
         self._indexes = _checked_indexes(indexes)
         self._processors = {

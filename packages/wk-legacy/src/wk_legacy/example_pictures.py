@@ -8,6 +8,7 @@ import numpy as np
 from wk_core.keras import keras
 from wk_eval.labels import Labels
 from wk_eval.samples import Samples
+from wk_legacy.captions import text_labels
 from wk_legacy.painters import checked_colors
 from wk_legacy.part import MakeRow, Part
 from wk_legacy.picture_kinds import Kind, checked_kind, guessed_kind, is_picture
@@ -76,7 +77,9 @@ class ExamplePictures(Part):
         self._predictions = min(predictions, _MOST)
         self._input_kind = checked_kind("input_type", input_type)
         self._output_kind = checked_kind("output_type", output_type)
-        self._options = PictureOptions(labels, checked_colors(class_colors), data.painter)
+        self._options = PictureOptions(
+            text_labels(labels), checked_colors(class_colors), data.painter
+        )
         self._next: Samples | None = None
         self._view: PictureView | None = None
         self._predict: Predictor
@@ -119,9 +122,16 @@ class ExamplePictures(Part):
         predicted = self._output_kind
         if predicted is None and shown is not None:
             predicted = _guessed(arrays["output"])
-            if is_picture(predicted) and not is_picture(_guessed(arrays["target"])):
-                predicted = None  # there is nothing to compare with
+            if is_picture(predicted) and not _are_comparable(arrays["output"], arrays["target"]):
+                predicted = None
         return shown, predicted
+
+
+def _are_comparable(outputs: Any, targets: Any) -> bool:
+    """Tells whether targets can be shown beside outputs that can."""
+    if not is_picture(_guessed(targets)):
+        return False
+    return targets.ndim == 3 or targets.shape[-1] in (1, outputs.shape[-1])
 
 
 def _row(view: PictureView, arrays: dict[Slot, Any]) -> dict[str, Any]:

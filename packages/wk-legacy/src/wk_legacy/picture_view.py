@@ -9,7 +9,6 @@ import numpy.typing as npt
 import wandb
 from PIL import Image as PILImage
 
-from wk_eval.labels import Labels
 from wk_eval.samples import describe
 from wk_legacy.captions import captions, label_names
 from wk_legacy.painters import (
@@ -62,7 +61,7 @@ class PictureOptions:
         painter: Returns what makes pixels of images, as `ValidationData.painter`.
     """
 
-    labels: Labels | None
+    labels: list[str] | None
     colors: Floats | None
     painter: Callable[..., ImagePainter]
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wk_core.keras import backend
 from wk_legacy import WandbCallback
 from wk_legacy.painters import default_colors
 from wk_testing.resuming import X as NUMBERS
@@ -32,8 +33,8 @@ def classifier(shape=(4, 6, 3), units=3, activation="softmax"):
     return model_of(shape, *layers, loss=loss)
 
 
-def translator(channels=3, activation=None, **options):
-    return model_of((4, 6, 3), keras.layers.Conv2D(channels, 1, activation=activation), **options)
+def translator(**options):
+    return model_of((4, 6, 3), keras.layers.Conv2D(3, 1), **options)
 
 
 def fit(model, x, y, *, epochs=1, **arguments):
@@ -109,8 +110,8 @@ def test_masks(offline_run, read_back, one_hot):
     run = offline_run()
     masks = BYTES[..., 0] // 86
     y = np.eye(3, dtype="float32")[masks] if one_hot else masks
-    loss = "categorical_crossentropy" if one_hot else "sparse_categorical_crossentropy"
-    model = translator(activation="softmax", loss=loss)
+    losses = keras.losses.SparseCategoricalCrossentropy, keras.losses.CategoricalCrossentropy
+    model = translator(loss=losses[one_hot](from_logits=True))
     colors = COLORS if one_hot else None
     options = {"output_type": "segmentation_mask", "class_colors": colors, "predictions": 45}
     scores = fit(model, BYTES, y, **options)
@@ -258,7 +259,11 @@ def stateful_model():
     return model
 
 
-@pytest.mark.parametrize("make_model", [random_model, stateful_model])
+# Keras 3.15 cannot train layers with a state on PyTorch.
+MODELS = [random_model] if backend() == "torch" else [random_model, stateful_model]
+
+
+@pytest.mark.parametrize("make_model", MODELS)
 def test_training_is_the_same_to_the_bit(offline_run, read_back, make_model):
     x = NUMBERS if make_model is random_model else NUMBERS[..., None]
     trained = []

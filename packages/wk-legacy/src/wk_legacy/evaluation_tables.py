@@ -1,10 +1,9 @@
 """Tables of the validation data, and of what a model puts out for it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import wandb
 from wandb.sdk.data_types.table import _TableIndex
@@ -12,17 +11,16 @@ from wandb.sdk.data_types.table import _TableIndex
 from wk_eval.labels import Labels
 from wk_eval.samples import Samples, named
 from wk_legacy.captions import text_labels
-from wk_legacy.guessed_columns import Background, Cell, guessed_cells
 from wk_legacy.part import MakeRow, Part
 from wk_legacy.prediction_table import prediction_table
 from wk_legacy.predictor import Predictor
 from wk_legacy.row_processor import RowProcessor
+from wk_legacy.table_guesses import Guesses, TableGuesses
 from wk_legacy.validation_data import ValidationData
 from wk_legacy.validation_table import ValidationTable, columns_of
 
 Array = npt.NDArray[Any]
 Process = Callable[[int, dict[str, Any]], Any]
-Guesses = dict[str, tuple[str, Cell]]
 
 
 class EvaluationTables(Part):
@@ -91,12 +89,13 @@ class EvaluationTables(Part):
             )
             if function is not None
         }
-        self._guesses = infer_missing_processors
+        self._infers = infer_missing_processors
         self._name = name
         self._table: ValidationTable | None = None
         self._guessed: Guesses = {}
         self._predict: Predictor
         self._samples: Samples
+        self._guesses: TableGuesses
         self._has_trained = False
 
     def begin(self, model: Any) -> None:
@@ -113,18 +112,22 @@ class EvaluationTables(Part):
         self._predict = Predictor(model)
         self._samples = self._data.whole()
         columns = columns_of(self._samples)
+        self._guesses = TableGuesses(self._samples, columns, self._labels, self._data.painter)
         outputs = named(self._predict.first(self._samples), "output")
         if self._indexes is None and self._table is None:
-            self._table = ValidationTable(self._run, self._samples, self._name)
-            self._table.fill(
-                self._processors.get("validation_row_processor"), self._guessed_of_data(columns)
-            )
+            self._table = ValidationTable(self._run, columns, self._samples.count, self._name)
+            processor = self._processors.get("validation_row_processor")
+            if processor is not None:
+                self._table.fill(processor)
+            else:
+                guessed = self._guesses.of_data() if self._infers else {}
+                self._table.fill_later([*guessed], self._guesses.cells(guessed, columns))
         if self._indexes is not None and len(self._indexes) != self._samples.count:
             raise ValueError(
                 "`validation_indexes` must have a link for each example of the validation data. "
                 f"Received: {len(self._indexes)} links, {self._samples.count} examples"
             )
-        self._guessed = self._guessed_of_outputs(outputs, columns)
+        self._guessed = self._guesses.of_outputs(outputs) if self._infers else {}
         self._processed(outputs, 1)
 
     def take(self, epoch: int) -> MakeRow:
@@ -160,13 +163,7 @@ class EvaluationTables(Part):
         self, outputs: Mapping[str, Array], processed: list[dict[str, Any]] | None
     ) -> dict[str, Any]:
         if processed is None:
-            processed = [
-                {
-                    name: cell(outputs[source][number], shown)
-                    for name, (source, cell) in self._guessed.items()
-                }
-                for number, shown in enumerate(self._shown())
-            ]
+            processed = list(self._guesses.cells(self._guessed, outputs))
         return {"validation_predictions": prediction_table(outputs, self._links(), processed)}
 
     def _processed(self, outputs: Mapping[str, Array], count: int) -> list[dict[str, Any]] | None:
@@ -174,10 +171,9 @@ class EvaluationTables(Part):
         processor = self._processors.get("output_row_processor")
         if processor is None:
             return None
-        links = self._links()
-        rows: Iterator[dict[str, Any]] = (
-            {**{name: array[number] for name, array in outputs.items()}, "val_row": links[number]}
-            for number in range(count)
+        columns: dict[str, Any] = {**outputs, "val_row": self._links()}
+        rows = (
+            {name: column[number] for name, column in columns.items()} for number in range(count)
         )
         return list(processor.rows(rows))
 
@@ -186,55 +182,6 @@ class EvaluationTables(Part):
             return self._indexes
         assert self._table is not None, "begin comes first"
         return self._table.indexes()
-
-    def _shown(self) -> Iterator[Any]:
-        """Yields what masks of each example are shown over: its input, or None with several."""
-        inputs = self._samples.inputs
-        one = inputs if isinstance(inputs, np.ndarray) else None
-        return (None if one is None else one[number] for number in range(self._samples.count))
-
-    def _background(self) -> Background | None:
-        inputs = self._samples.inputs
-        if not isinstance(inputs, np.ndarray):
-            return None
-        return Background(inputs[0], partial(self._data.painter, "input", inputs))
-
-    def _guessed_of_data(self, columns: Mapping[str, Array]) -> Guesses:
-        """Returns guessed columns: for each its source, and what makes its cells."""
-        guesses: Guesses = {}
-        inputs = self._samples.named_inputs() if self._guesses else {}
-        for source, array in columns.items() if self._guesses else ():
-            is_target = source not in inputs
-            cells = guessed_cells(
-                array[0],
-                partial(self._data.painter, source, array),
-                labels=self._labels if is_target else None,
-                background=self._background() if is_target else None,
-            )
-            guesses |= {f"{source}:{name}": (source, cell) for name, cell in cells.items()}
-        return guesses
-
-    def _guessed_of_outputs(
-        self, outputs: Mapping[str, Array], columns: Mapping[str, Array]
-    ) -> Guesses:
-        guesses: Guesses = {}
-        for source, array in outputs.items() if self._guesses else ():
-            cells = guessed_cells(
-                array[0],
-                partial(self._data.painter, *_reference(source, array, columns)),
-                labels=self._labels,
-                background=self._background(),
-            )
-            guesses |= {f"{source}:{name}": (source, cell) for name, cell in cells.items()}
-        return guesses
-
-
-def _reference(source: str, outputs: Array, columns: Mapping[str, Array]) -> tuple[str, Array]:
-    """Returns the name and the array that tell the range of an output's values."""
-    for name in (source, source.replace("output", "target", 1)):
-        if name in columns and columns[name].shape[1:] == outputs.shape[1:]:
-            return name, columns[name]
-    return source, outputs
 
 
 def _checked_indexes(indexes: Any) -> list[Any] | None:

@@ -11,7 +11,6 @@ import wandb
 from wk_eval.eval_table import EvalTable
 from wk_eval.samples import Samples, describe, named
 from wk_eval.table_log import TableLog
-from wk_legacy.guessed_columns import Cell
 from wk_legacy.row_processor import RowProcessor
 
 Array = npt.NDArray[Any]
@@ -25,43 +24,44 @@ class ValidationTable:
 
     Args:
         run: The run.
-        samples: The data.
+        columns: The data, by column.
+        count: How many rows there are.
         name: The callback's class, for what is said of errors.
     """
 
-    def __init__(self, run: wandb.Run, samples: Samples, name: str) -> None:
-        self.columns = columns_of(samples)
-        self._count = samples.count
+    def __init__(self, run: wandb.Run, columns: Mapping[str, Array], count: int, name: str) -> None:
+        self._columns = columns
+        self._count = count
         self._log = TableLog(run, name)
         self._table: EvalTable | None = None
 
-    def fill(self, processor: RowProcessor | None, guessed: Mapping[str, tuple[str, Cell]]) -> None:
-        """Makes the table and has it logged.
+    def fill(self, processor: RowProcessor) -> None:
+        """Makes the table, with more columns that a processor makes in this thread."""
+        rows = (
+            {name: array[number] for name, array in self._columns.items()}
+            for number in range(self._count)
+        )
+        table: EvalTable | None = None
+        names: list[str] = []
+        for number, cells in enumerate(processor.rows(rows)):
+            if table is None:
+                names = [*cells]
+                table = self._new_table(names)
+            table.add_data(*self._known_cells(number), *(cells[name] for name in names))
+        assert table is not None, "there are examples"
+        self._send(table)
+
+    def fill_later(self, names: list[str], more: Iterator[dict[str, Any]]) -> None:
+        """Has the table made behind this thread.
 
         Args:
-            processor: Makes more columns, in this thread.
-            guessed: More columns that are made behind it, where there is no processor: each with
-                the column it is made of, and what makes its cells.
+            names: The names of more columns.
+            more: Yields the cells of these of one row after the other.
         """
-        if processor is None:
-            rows: Iterator[dict[str, Any]] = (
-                {
-                    name: cell(row[source], row.get("input"))
-                    for name, (source, cell) in guessed.items()
-                }
-                for row in self._rows()
-            )
-            table = self._new_table([*guessed])
-            self._log.submit(partial(table.write, map(self._cells, range(self._count), rows)))
-        else:
-            made = processor.rows(self._rows())
-            first = next(made)
-            table = self._new_table([*first])
-            table.add_data(*self._cells(0, first))
-            for number, cells in enumerate(made, start=1):
-                table.add_data(*self._cells(number, {name: cells[name] for name in first}))
-        self._log.log_data(table, "wb_validation_data", "validation_dataset", "validation_data")
-        self._table = table
+        table = self._new_table(names)
+        rows = ([*self._known_cells(number), *cells.values()] for number, cells in enumerate(more))
+        self._log.submit(partial(table.write, rows))
+        self._send(table)
 
     def indexes(self) -> list[Any]:
         """Returns links to the rows, for cells of other tables; waits until the table is logged.
@@ -75,22 +75,21 @@ class ValidationTable:
         return links
 
     def _new_table(self, names: list[str]) -> EvalTable:
-        table = self._log.table([*self.columns, *names])
-        for name, array in self.columns.items():
+        table = self._log.table([*self._columns, *names])
+        for name, array in self._columns.items():
             if _is_large(array):
                 table.store.hold(name, array)
         return table
 
-    def _rows(self) -> Iterator[dict[str, Any]]:
-        for number in range(self._count):
-            yield {name: array[number] for name, array in self.columns.items()}
+    def _send(self, table: EvalTable) -> None:
+        self._log.log_data(table, "wb_validation_data", "validation_dataset", "validation_data")
+        self._table = table
 
-    def _cells(self, number: int, more: Mapping[str, Any]) -> list[Any]:
-        cells = [
+    def _known_cells(self, number: int) -> list[Any]:
+        return [
             None if _is_large(array) else np.asarray(array[number]).tolist()
-            for array in self.columns.values()
+            for array in self._columns.values()
         ]
-        return [*cells, *more.values()]
 
 
 def columns_of(samples: Samples) -> dict[str, Array]:

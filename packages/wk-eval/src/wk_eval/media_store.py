@@ -12,7 +12,7 @@ from PIL import Image as PILImage
 from wandb.sdk.data_types.helper_types.classes import Classes
 
 from wk_eval.pixels import encode_png
-from wk_eval.staging import Entry, bytes_entry, md5_of, reference, staging_directory
+from wk_eval.staging import Entry, bytes_entry, file_entry, md5_of, reference, staging_directory
 from wk_eval.table_image import Content
 
 

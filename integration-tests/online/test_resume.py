@@ -143,5 +143,5 @@ def test_evaluations_go_on_from_a_checkpoint(tmp_path):
     seen = read(run)
     assert column(seen, "val/epoch") == list(range(5))
     assert column(seen, "second/epoch") == [2, 4]
-    # What was trained once more is the same, bit for bit: the server knows these tables.
-    assert epochs_in_tables(run, "run_resumed_pred") == list(range(5))
+    # Tables of what was trained once more are new versions, unless the server knows them.
+    assert set(epochs_in_tables(run, "run_resumed_pred")) == set(range(5))

@@ -53,14 +53,18 @@ class RowWriter:
         if self._run.settings.mode == "shared":  # has no steps
             self._run.log(row)
             return
-        # Online, a resumed run's `step` is 0 until its first row.
-        current = max(self._run.step, self._run.starting_step)
-        self._open_step = max(step, current)
-        if step > current:
+        if step > self._current_step:
+            self._open_step = step
             self._run.log(row, step=step)
         else:
             # Not by number: other threads and processes may log meanwhile, and pass it.
             self._run.log(row, commit=False)
+            self._open_step = self._current_step
+
+    @property
+    def _current_step(self) -> int:
+        # Online, a resumed run's `step` is 0 until its first row.
+        return max(self._run.step, self._run.starting_step)
 
     def complete(self) -> None:
         """Closes the open row, so that it is sent; does nothing where none is open."""

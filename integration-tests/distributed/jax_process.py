@@ -1,6 +1,7 @@
 """A process of JAX' own runtime, under Keras 3."""
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,17 @@ from distributed.training import PROJECT, Share, X, Y, begin_run, build, keep, t
 from wk_checkpoint import WandbModelCheckpoint, restore
 from wk_core.process import shared_settings
 from wk_core.spread import is_split, whole
+from wk_core.strategy import check_distribution
 from wk_metrics import WandbMetricsLogger
 
 
 def main(directory: Path, run_id: str, coordinator: str, index: int) -> None:
     """Trains as one of two."""
     jax.distributed.initialize(coordinator, 2, index)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        check_distribution()
+    print("warned:", *(warning.message for warning in caught))
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     train(directory, run_id, "epoch-{epoch}.keras", build, Share)
     report_from_all(f"{run_id}-shared")

@@ -26,6 +26,7 @@ def test_two_processes_are_one_training(reference, wandb_server, tmp_path):
     coordinator = f"127.0.0.1:{free_port()}"
     launches = [launch(tmp_path, coordinator, index) for index in range(2)]
     first, second = run_together(launches, tmp_path / "logs")
+    assert "warned: JAX runs in 2 processes, but each trains a model of its own" in first
     assert "process 0 of 2 (JAX); it writes" in first
     assert "process 1 of 2 (JAX); it leaves it to process 0" in second
 

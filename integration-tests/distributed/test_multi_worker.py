@@ -46,7 +46,6 @@ def test_keras_3_is_warned_of_before_it_fails(tmp_path):
         "keras_3_worker", KERAS_BACKEND="tensorflow", WANDB_MODE="disabled", WK_PROCESS="1/2"
     )
     for printed in run_together(launches, tmp_path / "logs"):
-        assert "training begins" in printed
-        assert "fit fails: ValueError True" in printed
-        assert "warned: Keras 3 cannot train" in printed
+        warned = printed.index("warned: Keras 3 cannot train")
+        assert warned < printed.index("fit fails: ValueError, PerReplica: True")
         assert "https://github.com/keras-team/keras/issues/20585" in printed

@@ -9,7 +9,7 @@ import wandb
 from wk_core.callbacks import leave_to_keras, left_to_keras
 from wk_core.keras import NOT_IN_FIT
 from wk_core.run import resolve_run
-from wk_core.strategy import check_engine
+from wk_core.strategy import check_distribution, check_keras
 
 __all__ = ["CopyError", "WithoutItsRun"]
 
@@ -49,6 +49,7 @@ class WithoutItsRun(abc.ABC):
         """Takes up the run that was passed to the constructor, or the active one."""
         self._given_run = None if run is None else _GivenRun.of(run)
         self._is_bound = True
+        check_keras()
         self._bind(self._resolve(run))
 
     def _resolve(self, run: wandb.Run | None) -> wandb.Run:
@@ -65,7 +66,7 @@ class WithoutItsRun(abc.ABC):
 
     def set_model(self, model: Any) -> None:
         """Takes the model; a copy takes up its run, too."""
-        check_engine(model)
+        check_distribution()
         if not self._is_bound:
             given = None if self._given_run is None else self._given_run.found(type(self).__name__)
             self._report_to(given)

@@ -22,6 +22,7 @@ __all__ = [
     "jax_process",
     "set_process",
     "shared_settings",
+    "tensorflow_process",
     "this_process",
 ]
 
@@ -99,8 +100,7 @@ def this_process() -> Process:
         or _from_ray()
         or jax_process()
         or _from_torch()
-        or _from_strategy()
-        or _from_tf_config()
+        or tensorflow_process()
         or Process()
     )
     if process.count > 1:
@@ -184,6 +184,11 @@ def _from_torch() -> Process | None:
     if distributed is None or not (distributed.is_available() and distributed.is_initialized()):
         return None
     return Process(distributed.get_rank(), distributed.get_world_size(), "torch.distributed")
+
+
+def tensorflow_process() -> Process | None:
+    """Returns which of TensorFlow's tasks this process is, by its strategy or by `TF_CONFIG`."""
+    return _from_strategy() or _from_tf_config()
 
 
 def _from_strategy() -> Process | None:

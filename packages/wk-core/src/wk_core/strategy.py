@@ -5,10 +5,16 @@ import sys
 import warnings
 from typing import Any
 
-from wk_core.keras import LEGACY, keras
-from wk_core.process import jax_process
+from wk_core.keras import LEGACY, backend, keras
+from wk_core.process import jax_process, tensorflow_process
 
-__all__ = ["check_engine", "replicas_strategy", "scope_of", "workers_strategy"]
+__all__ = [
+    "check_distribution",
+    "check_keras",
+    "replicas_strategy",
+    "scope_of",
+    "workers_strategy",
+]
 
 
 def replicas_strategy(model: Any) -> Any:
@@ -44,24 +50,30 @@ def workers_strategy(model: Any) -> Any:
     return strategy if sum(map(len, tasks.values())) > 1 else None
 
 
-def check_engine(model: Any) -> None:
-    """Warns, before training, where several processes will not train one model together.
+def check_keras() -> None:
+    """Warns where Keras 3 will not train in the several processes that TensorFlow runs in.
 
-    Args:
-        model: The model that `fit` is called on.
+    Meant for constructors: `fit` fails before it calls a callback.
     """
-    if not LEGACY and workers_strategy(model) is not None:
-        warnings.warn(
-            "Keras 3 cannot train under tf.distribute.MultiWorkerMirroredStrategy: `fit` will fail "
-            "(https://github.com/keras-team/keras/issues/20585). Keras 2 can: install tf-keras and "
-            "set TF_USE_LEGACY_KERAS=1. Or use Keras 3 on JAX, with keras.distribution.",
-            stacklevel=3,
-        )
+    process = tensorflow_process()
+    if LEGACY or backend() != "tensorflow" or process is None or process.count == 1:
+        return
+    warnings.warn(
+        "Keras 3 cannot train under tf.distribute.MultiWorkerMirroredStrategy: `fit` will fail "
+        "(https://github.com/keras-team/keras/issues/20585). Keras 2 can: install tf-keras and set "
+        "TF_USE_LEGACY_KERAS=1. Or use Keras 3 on JAX, with keras.distribution.",
+        stacklevel=2,
+    )
+
+
+def check_distribution() -> None:
+    """Warns where each of several processes will train a model of its own."""
     process = jax_process()
-    if process is not None and process.count > 1 and not keras.distribution.distribution():
-        warnings.warn(
-            f"JAX runs in {process.count} processes, but each trains a model of its own: no "
-            "distribution is set. Call `keras.distribution.set_distribution(...)` before the model "
-            "is made.",
-            stacklevel=3,
-        )
+    if process is None or process.count == 1 or keras.distribution.distribution() is not None:
+        return
+    warnings.warn(
+        f"JAX runs in {process.count} processes, but each trains a model of its own: no "
+        "distribution is set. Call `keras.distribution.set_distribution(...)` before the model is "
+        "made.",
+        stacklevel=2,
+    )

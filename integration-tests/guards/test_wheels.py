@@ -43,6 +43,9 @@ BROUGHT: dict[str, set[str]] = {
     "wk-metrics": {"wk-core"},
 }
 
+# A package whose modules are one for each backend, of which that in use is imported.
+BY_BACKEND = "wk_legacy.differentiation"
+
 # Imports a whole package. Prints what has been imported, and what the package itself asked for,
 # be it in vain. The backend in use is Keras' own affair unless the package asks for it.
 PROBE = """
@@ -59,7 +62,8 @@ def watching_import(name, globals=None, *rest, **more):
 builtins.__import__ = watching_import
 package = importlib.import_module(sys.argv[1])
 for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-    importlib.import_module(module.name)
+    if not module.name.startswith(sys.argv[2] + "."):
+        importlib.import_module(module.name)
 loaded = {name.partition(".")[0] for name in sys.modules} - {"jax"}
 print(*sorted(asked | loaded))
 """
@@ -99,7 +103,7 @@ def install(name: str, wheels: Path, directory: Path) -> Environment:
     backend = run(*pip, *locked, "jax", cwd=directory)
     assert backend.returncode == 0, backend.stdout
     clean = {"KERAS_BACKEND": "jax", "KERAS_HOME": str(directory), "PYTHONPATH": ""}
-    probed = run(python, "-c", PROBE, name.replace("-", "_"), cwd=directory, **clean)
+    probed = run(python, "-c", PROBE, import_name(Path(name)), BY_BACKEND, cwd=directory, **clean)
     assert probed.returncode == 0, probed.stdout
     return Environment(distributions, set(probed.stdout.splitlines()[-1].split()))
 

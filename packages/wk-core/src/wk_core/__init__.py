@@ -8,6 +8,8 @@ Each module has one job; import what you need from it:
 * `wk_core.spread`: JAX arrays that are spread over processes;
 * `wk_core.keras`: the Keras that this process uses;
 * `wk_core.keras_saving`: what saving and restoring a model needs of Keras;
+* `wk_core.keras_training`: what taking gradients of a model's loss needs of Keras;
+* `wk_core.keras_graph`: how the layers of a model are connected;
 * `wk_core.callbacks`: what callbacks do to one another, and to how Keras calls them;
 * `wk_core.copying`: copies of callbacks, which do without the run;
 * `wk_core.worker`: a run in worker processes: its config, and ways to log;

@@ -68,7 +68,7 @@ class TrainingLog:
         self._close()  # what a `fit` that never came to its end has left
         if not self._parts_in_fit:
             self._parts_in_fit = parts_in_fit(self._arguments, self._run)
-        for part in (*self._parts, *self._parts_in_fit):
+        for part in self._all_parts:
             part.begin(self._model)
         self._rows = RowLog(self._run, type(self._owner).__name__)
         if self._arguments.log_batch_frequency is not None:
@@ -102,7 +102,7 @@ class TrainingLog:
             self._batches.end_epoch()
         self._log_facts()
         sync_state(self._model)
-        makers = [part.take(epoch) for part in (*self._parts, *self._parts_in_fit)]
+        makers = [part.take(epoch) for part in self._all_parts]
         numbers = self._numbers(logs)
         self._open_rows.log(partial(_row, {**numbers, "epoch": epoch}, makers))
         if self._best.improves(numbers, self._model):
@@ -115,7 +115,7 @@ class TrainingLog:
             BaseException: What went wrong behind the training.
         """
         try:
-            for part in (*self._parts, *self._parts_in_fit):
+            for part in self._all_parts:
                 make_row = part.end()
                 if make_row is not None:
                     self._open_rows.log(make_row)
@@ -131,6 +131,10 @@ class TrainingLog:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on where a restored training stood."""
         self._best.value = state["best"]
+
+    @property
+    def _all_parts(self) -> Sequence[Part]:
+        return (*self._parts, *self._parts_in_fit)
 
     @property
     def _model(self) -> Any:

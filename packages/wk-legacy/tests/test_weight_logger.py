@@ -60,7 +60,7 @@ def test_every_weight_has_a_histogram(offline_run, read_back):
         for key, values in zip(keys, weights, strict=True):
             # In 32 bits NumPy refuses values that lie as close together as some of these.
             counts, edges = np.histogram(values.astype("float64"), 64)
-            assert histograms[key] == (counts.tolist(), pytest.approx(edges.tolist(), 1e-4))
+            assert histograms[key] == (counts.tolist(), pytest.approx(edges.tolist(), 1e-4, 1e-6))
 
 
 def test_weights_that_are_not_finite_are_said(offline_run, read_back):

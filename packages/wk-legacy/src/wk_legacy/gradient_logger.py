@@ -41,7 +41,7 @@ class GradientLogger(PartLogger):
             takes them; or batches of such tuples: a `tf.data.Dataset`, a Keras `PyDataset`, a
             PyTorch `DataLoader`, or any other iterable that can be gone through again and again.
         batch_size: How many samples are looked at together, if `training_data` are arrays. Defaults
-            to that of `fit`; where samples are vectors, to 256 at least, which is faster.
+            to that of `fit`; where samples are vectors, to 512 at least, which is faster.
         every: After every how many epochs gradients are logged. Defaults to 1.
         run: The run to log to. Defaults to the active one.
 

@@ -19,7 +19,7 @@ from wk_legacy.training_data import TrainingData
 from wk_legacy.weight_names import layer_names, weight_names
 
 _BATCH_SIZE_OF_FIT: Final = 32  # where it is given none
-_BATCH_SIZE_OF_VECTORS: Final = 256
+_BATCH_SIZE_OF_VECTORS: Final = 512
 # By how much the loss is scaled less where a gradient does not fit into half precision.
 _LESS: Final = 16.0
 

@@ -285,3 +285,11 @@ def test_training_is_the_same_to_the_bit(offline_run, read_back, make_model):
         trained.append(values(model))
     assert same(*trained)
     assert read_back(run).column("validation_predictions/nrows") == [27, 27]
+
+
+def test_given_range_of_values(offline_run, read_back):
+    run = offline_run()
+    fit(classifier(), SHARES[:2], CLASSES[:2], image_range=(0.0, 2.0))
+    shown, _ = pictures(run, read_back(run).history[0])
+    for number in range(2):
+        assert is_close(shown[number], as_bytes(SHARES[number], 0, 2))

@@ -19,6 +19,7 @@ from wk_eval import (
     TokenClassificationEval,
     WandbEvalCallback,
 )
+from wk_legacy import GradientLogger, WandbCallback, WeightLogger
 from wk_metrics import WandbMetricsLogger
 from wk_testing.classifier import classes, classifier, images
 from wk_testing.scripts import run_script
@@ -117,6 +118,26 @@ def test_each_fold_reports_to_its_own_run(callbacks, offline_run, read_back):
         run = offline_run()
         fit(each)
         assert_is_told_of(read_back(run), run, epochs=1)
+
+
+def test_copies_of_the_callback_that_does_everything(offline_run, read_back):
+    offline_run()
+    data = images(), classes()
+    everything = WandbCallback(
+        "loss", log_batch_frequency=2, log_evaluation=True, validation_data=data
+    )
+    originals = [everything, GradientLogger(data), WeightLogger()]
+    copies = [make(originals) for make in COPIES.values()]
+    fit(originals)
+    for each in [*copies, copy.deepcopy(originals)]:
+        run = offline_run()
+        fit(each)
+        written = read_back(run)
+        assert len(written.column("loss")) == 3  # the batches 0 and 2, and the epoch
+        assert len(written.column("gradients/global_norm")) == 1
+        assert len(written.column("parameters/dense.bias/bins")) == 1
+        names = [artifact.name for artifact in written.artifacts]
+        assert {"wb_validation_data", f"model-{run.id}"} <= set(names)
 
 
 @pytest.mark.backend_free

@@ -100,6 +100,9 @@ class Arguments:
         checked_range(self.image_range)
         self._check_combinations()
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Arguments":
+        return self  # nobody changes them: copies of a callback share their data
+
     @property
     def row_processor(self) -> Callable[..., Any] | None:
         """The processor of predictions, under whichever of its two names it was given."""

@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import wandb
 
 from wk_core.callbacks import leave_to_keras
+from wk_core.copying import WithoutItsRun
 from wk_core.keras import keras
-from wk_core.run import resolve_run
+from wk_legacy.alone import check_alone
 from wk_legacy.arguments import Arguments, refuse_unknown
 from wk_legacy.training_log import TrainingLog
 
 
-class WandbCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+class WandbCallback(WithoutItsRun, keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
     """Logs metrics, the best model, and on request gradients, weights and predictions.
 
     It is the callback of that name which W&B removed in wandb 0.27.1, for code that uses it.
@@ -110,6 +111,8 @@ class WandbCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras sh
     # Keras may call the batch hook from its pool of threads instead of holding up training.
     async_safe = True
 
+    _not_copied: ClassVar[frozenset[str]] = frozenset({"_log"})
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -148,11 +151,17 @@ class WandbCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras sh
         super().__init__()
         names = [each.name for each in fields(Arguments)]
         refuse_unknown(unknown, [*names, "run"])
-        arguments = Arguments(**{name: given[name] for name in names})
-        run = resolve_run(type(self).__name__, run)
-        self._log = None if run.disabled else TrainingLog(arguments, run, owner=self)
-        if self._log is None or arguments.log_batch_frequency is None:
+        self._arguments = Arguments(**{name: given[name] for name in names})
+        if self._arguments.log_batch_frequency is None:
             leave_to_keras(self, WandbCallback, "on_train_batch_end")
+        self._report_to(run)
+
+    def _bind(self, run: wandb.Run) -> None:
+        self._log = None if run.disabled else TrainingLog(self._arguments, run, owner=self)
+
+    @property
+    def _is_in_fit(self) -> bool:
+        return self._log is not None and self._log.is_open
 
     def set_params(self, params: Mapping[str, Any]) -> None:
         """Takes the parameters of the `fit` that begins."""
@@ -173,6 +182,7 @@ class WandbCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras sh
             ValueError: If they do not.
             TypeError: If the data are of no kind that can be looked at.
         """
+        check_alone(self, self.model)
         if self._log is not None:
             self._log.begin()
 

@@ -77,5 +77,9 @@ class GradientLogger(PartLogger):
         every: int = 1,
         run: wandb.Run | None = None,
     ) -> None:
-        part = GradientPart(training_data, batch_size=batch_size)
-        super().__init__(part, "gradients", run=run, every=every)
+        self._training_data = training_data
+        self._batch_size = batch_size
+        super().__init__("gradients", run=run, every=every)
+
+    def _new_part(self) -> GradientPart:
+        return GradientPart(self._training_data, batch_size=self._batch_size)

@@ -48,6 +48,11 @@ class TrainingLog:
         self._rows: RowLog | None = None
         self._batches: BatchRows | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a `fit` is under way."""
+        return self._rows is not None
+
     def set_params(self, params: Mapping[str, Any]) -> None:
         """Takes the parameters of a `fit`."""
         if self._best_model is not None:

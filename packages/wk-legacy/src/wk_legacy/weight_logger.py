@@ -47,4 +47,7 @@ class WeightLogger(PartLogger):
     """
 
     def __init__(self, *, every: int = 1, run: wandb.Run | None = None) -> None:
-        super().__init__(WeightPart(), "parameters", run=run, every=every)
+        super().__init__("parameters", run=run, every=every)
+
+    def _new_part(self) -> WeightPart:
+        return WeightPart()

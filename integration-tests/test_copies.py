@@ -121,7 +121,7 @@ def test_each_fold_reports_to_its_own_run(callbacks, offline_run, read_back):
 
 
 def test_copies_of_the_callback_that_does_everything(offline_run, read_back):
-    offline_run()
+    first = offline_run()
     data = images(), classes()
     everything = WandbCallback(
         "loss", log_batch_frequency=2, log_evaluation=True, validation_data=data
@@ -129,13 +129,14 @@ def test_copies_of_the_callback_that_does_everything(offline_run, read_back):
     originals = [everything, GradientLogger(data), WeightLogger()]
     copies = [make(originals) for make in COPIES.values()]
     fit(originals)
+    first.finish()
     for each in [*copies, copy.deepcopy(originals)]:
         run = offline_run()
         fit(each)
         written = read_back(run)
         assert len(written.column("loss")) == 3  # the batches 0 and 2, and the epoch
         assert len(written.column("gradients/global_norm")) == 1
-        assert len(written.column("parameters/dense.bias/bins")) == 1
+        assert any(key.startswith("parameters/") for row in written.history for key in row)
         names = [artifact.name for artifact in written.artifacts]
         assert {"wb_validation_data", f"model-{run.id}"} <= set(names)
 

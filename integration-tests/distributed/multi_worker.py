@@ -6,7 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from distributed.training import BATCH, X, Y, build, train
+from distributed.training import BATCH, X, Y, begin_run, build, train
+from wk_legacy import WandbCallback, WeightLogger
 
 
 def main(directory: Path, run_id: str) -> None:
@@ -36,6 +37,12 @@ def main(directory: Path, run_id: str) -> None:
             make_data,
             save_weights_only=weights_only,
         )
+    for kind in (WandbCallback, WeightLogger):
+        with begin_run(run_id, mode="disabled"):
+            try:
+                make_model().fit(make_data(), verbose=0, callbacks=[kind()])
+            except ValueError as error:
+                print(error)
 
 
 if __name__ == "__main__":

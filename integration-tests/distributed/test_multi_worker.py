@@ -33,6 +33,10 @@ def test_two_workers_are_one_training(reference, wandb_server, tmp_path):
     assert "process 0 of 2 (TF_CONFIG); it writes" in first
     assert "process 1 of 2 (TF_CONFIG); it leaves it to process 0" in second
 
+    for printed in (first, second):
+        assert "WandbCallback looks into a model in one process alone" in printed
+        assert "WeightLogger looks into a model in one process alone" in printed
+
     assert runs(wandb_server) == {"two-model", "two-weights"}
     for name in ("model", "weights"):
         check_run(wandb_server, f"two-{name}", reference)

@@ -9,6 +9,7 @@ import numpy as np
 from wk_core.keras import sync_state
 from wk_core.keras_saving import all_layers, values_of
 from wk_eval.arrays import as_array
+from wk_eval.predictor import Predictor as BatchPredictor
 from wk_eval.samples import Arrays, Samples, join, map_arrays
 
 _BATCH_SIZE: Final = 32
@@ -26,6 +27,7 @@ class Predictor:
 
     def __init__(self, model: Any) -> None:
         self._model = model
+        self._predict_batch = BatchPredictor(model)
         inputs = getattr(model, "inputs", None) or []  # a model that is not built may have none
         self._fixed_size: int | None = inputs[0].shape[0] if inputs else None
 
@@ -64,7 +66,7 @@ class Predictor:
     def _predict(self, batch: Arrays) -> Any:
         if self._fixed_size is not None:
             batch = map_arrays(self._filled_up, batch)
-        outputs = self._model.predict_on_batch(batch)
+        outputs = self._predict_batch(batch)
         return map_arrays(_numbers, tuple(outputs) if isinstance(outputs, list) else outputs)
 
     def _filled_up(self, array: Any) -> Any:

@@ -71,7 +71,7 @@ def test_gradients_and_weights(tmp_path):
     assert process.returncode == 0, process.stderr
 
     random, smooth = map(read_run, directories)
-    assert random.column("epoch") == [0, 0, 1, 1]
+    assert sorted(random.column("epoch")) == [0, 0, 1, 1]  # each logger has a thread of its own
     keys = set().union(*map(logged_histograms, random.history))
     layers = {key.split("/")[1].split(".")[0] for key in keys}
     assert len(layers) == 3

@@ -26,6 +26,8 @@ def test_a_killed_worker_and_the_run_that_goes_on(reference, wandb_server, tmp_p
         "JAX_PLATFORMS": "cpu",
         "KERAS_BACKEND": "jax",
         "RAY_AUTH_MODE": "disabled",
+        # Else Ray makes an environment for its workers wherever `uv run` is among its parents.
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
         "RAY_TMPDIR": ray_directory,
         "RAY_USAGE_STATS_ENABLED": "0",
         "WANDB_SILENT": "false",

@@ -194,7 +194,11 @@ def test_synced_offline_checkpoints_are_the_online_ones(wandb_server: WandbServe
 def test_same_checkpoint_is_sent_once(wandb_server: WandbServer, tmp_path: Path):
     with wandb.init(project="p") as run:
         checkpoints = [
-            WandbModelCheckpoint(tmp_path / directory / "model.keras", monitor="loss")
+            WandbModelCheckpoint(
+                tmp_path / directory / "model.keras",
+                monitor="loss",
+                artifact=f"run_{run.id}_model",
+            )
             for directory in ("one", "other")
         ]
         train(checkpoints, epochs=1)

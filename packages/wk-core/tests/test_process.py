@@ -9,6 +9,7 @@ import wandb
 
 from wk_core.process import Process, set_process, shared_settings, this_process
 from wk_core.run import is_silent, resolve_run
+from wk_testing.scripts import run_script
 
 pytestmark = pytest.mark.backend_free
 
@@ -87,16 +88,17 @@ def test_no_such_process(index, count):
         set_process(index, count)
 
 
-def test_it_is_said_once_where_there_are_several(monkeypatch, capsys):
-    monkeypatch.setenv("WANDB_SILENT", "false")
-    wandb.teardown()  # it has read the variable before
-    this_process()
-    set_process(4, 9)
-    this_process()
-    this_process()
-    assert capsys.readouterr().err.count("this is process 4 of 9 (set_process)") == 1
-    monkeypatch.undo()
-    wandb.teardown()
+def test_it_is_said_once_where_there_are_several():
+    code = """
+from wk_core.process import set_process, this_process
+this_process()
+set_process(4, 9)
+this_process()
+this_process()
+"""
+    printed = run_script(code, WANDB_SILENT="false").stderr
+    assert printed.count("this is process") == 1
+    assert "this is process 4 of 9 (set_process)" in printed
 
 
 def test_asking_imports_no_backend():

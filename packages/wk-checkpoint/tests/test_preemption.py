@@ -62,9 +62,8 @@ def test_ends_with_a_checkpoint_and_goes_on(inside, offline_run, where, batch):
     assert (state.initial_epoch, state.batch) == (1, batch)
     rest = state.fit(model, Shuffled(1), callbacks=callbacks, **arguments)
     if (where, backend()) == ("test", "torch"):
-        # Validation has drawn of the numbers that PyTorch's dropout draws next.
         assert state.global_step == 2 * BATCHES
-        return
+        pytest.skip("not bit for bit: validation has drawn of the numbers that dropout draws next")
     assert same(values(model), values(expected))
     # Of a trained epoch there is what its last step computed, not what Keras computes from that.
     assert rest.history["loss"] == pytest.approx(history.history["loss"][1:], rel=1e-6)

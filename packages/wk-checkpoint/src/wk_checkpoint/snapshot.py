@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wk_core.keras import LEGACY, backend, keras
+from wk_core.keras import LEGACY, keras
 from wk_core.keras_saving import all_layers, prepare_saving
-from wk_core.spread import whole
+from wk_core.keras_training import frozen_value
 
 __all__ = ["Snapshot", "obstacle", "saved_variables"]
 
@@ -51,7 +51,7 @@ class Snapshot:
     """
 
     def __init__(self, variables: list[Any]) -> None:
-        self._values = {id(one): (one, _frozen_value(one)) for one in variables}
+        self._values = {id(one): (one, frozen_value(one)) for one in variables}
 
     def value_of(self, variable: Any) -> Any:
         """Returns the value that a variable had."""
@@ -93,15 +93,3 @@ def obstacle(model: Any, *, with_assets: bool) -> str | None:
         if with_assets and hasattr(layer, "save_assets"):  # an optional part of Keras' protocol
             return f"layer {layer.name!r} saves assets beside its variables"
     return None
-
-
-def _frozen_value(variable: Any) -> Any:
-    value = variable.value
-    match backend():
-        case "tensorflow":
-            # Shares the variable's memory: the next assignment to it makes a new one.
-            return value.read_value()
-        case "torch":
-            return value.detach().clone()
-        case _:
-            return keras.ops.copy(whole(value))  # the next step gives the array itself away

@@ -16,6 +16,7 @@ Each module has one job; import what you need from it:
 * `wk_core.callback_state`: what a callback remembers when a training is resumed;
 * `wk_core.metric_direction`: whether less or more of a metric is better;
 * `wk_core.axes`: a key prefix and its x axis;
+* `wk_core.epochs`: the number of an epoch in the whole training;
 * `wk_core.background`: one ordered, bounded background thread;
 * `wk_core.row_log`: the rows of a callback, logged in such a thread;
 * `wk_core.artifacts`: naming and logging artifacts, the same offline as online.

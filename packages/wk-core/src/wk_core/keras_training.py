@@ -3,6 +3,7 @@
 from typing import Any
 
 from wk_core.keras import LEGACY, backend, keras
+from wk_core.spread import whole
 
 __all__ = ["frozen_value", "has_loss", "loss_scale", "training_loss", "training_outputs"]
 
@@ -48,7 +49,8 @@ def frozen_value(variable: Any) -> Any:
 
     That costs next to nothing on TensorFlow, where it shares the variable's memory until the next
     assignment, and a copy on the device elsewhere. The training state must be in the variables
-    (`wk_core.keras.sync_state`).
+    (`wk_core.keras.sync_state`). Where each process has a part of the value, all of them have to
+    call this, in the same order.
     """
     if LEGACY:
         return variable.read_value()
@@ -59,4 +61,4 @@ def frozen_value(variable: Any) -> Any:
         case "torch":
             return value.detach().clone()
         case _:
-            return keras.ops.copy(value)  # the next step on JAX gives the array itself away
+            return keras.ops.copy(whole(value))  # the next step on JAX gives the array itself away

@@ -110,8 +110,8 @@ def encode_png(pixels: Pixels) -> bytes:
     Pillow's encoder tries five filters on each row and holds the interpreter's lock meanwhile. One
     filter, the difference to the pixel on the left, makes files as small to a few percent, several
     times as fast, and zlib lets the thread that trains go on. It looks for runs of one value only:
-    among such differences a search for other repetitions finds next to none in photos and drawings,
-    and takes twice as long.
+    among the differences of photos a search for other repetitions finds few, and takes about twice
+    as long.
 
     Args:
         pixels: Shape (height, width) or (height, width, 2 to 4).

@@ -9,6 +9,7 @@ import wandb
 
 from wk_core.copying import WithoutItsRun
 from wk_core.keras import keras
+from wk_eval.arguments import checked_aliases, checked_columns, checked_every
 from wk_eval.eval_table import EvalTable
 from wk_eval.predictor import Predictor
 from wk_eval.table_log import TableLog
@@ -109,14 +110,10 @@ class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # ty
             raise TypeError(
                 f"{name} has to define `add_model_predictions(self, epoch, logs=None)`."
             )
-        self.data_table_columns = _checked_columns("data_table_columns", data_table_columns)
-        self.pred_table_columns = _checked_columns("pred_table_columns", pred_table_columns)
-        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-            raise ValueError(
-                f"`every` must be a whole number of epochs, 1 or more. Received: every={every!r}"
-            )
-        self._every = every
-        self._aliases = _checked_aliases(aliases)
+        self.data_table_columns = checked_columns("data_table_columns", data_table_columns)
+        self.pred_table_columns = checked_columns("pred_table_columns", pred_table_columns)
+        self._every = checked_every(every)
+        self._aliases = checked_aliases(aliases)
         super().__init__()
         self._report_to(run)
 
@@ -238,7 +235,7 @@ class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # ty
             aliases: The version's aliases. Defaults to those of the constructor.
         """
         self._log.deferral.stop()
-        chosen = self._aliases if aliases is None else _checked_aliases(aliases)
+        chosen = self._aliases if aliases is None else checked_aliases(aliases)
         self._log.log_predictions(
             self.pred_table, self._pred_artifact_name, type, table_name, chosen
         )
@@ -274,19 +271,3 @@ def _call(method: Callable[..., None], *arguments: Any, logs: Any) -> None:
         method(*arguments)
     else:
         method(*arguments, logs)
-
-
-def _checked_columns(argument: str, columns: Any) -> list[str]:
-    names: list[Any] = list(columns) if isinstance(columns, (list, tuple)) else [None]
-    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
-        raise ValueError(
-            f"`{argument}` must be a list of different names. Received: {argument}={columns!r}"
-        )
-    return names
-
-
-def _checked_aliases(aliases: Any) -> tuple[str, ...]:
-    names = tuple(aliases) if isinstance(aliases, (list, tuple, set, frozenset)) else (None,)
-    if not all(isinstance(name, str) and name for name in names):
-        raise ValueError(f"`aliases` must be a list of names. Received: aliases={aliases!r}")
-    return names

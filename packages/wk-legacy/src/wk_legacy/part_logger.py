@@ -11,6 +11,7 @@ from wk_core.copying import WithoutItsRun
 from wk_core.epochs import epochs_of
 from wk_core.keras import keras
 from wk_core.row_log import RowLog
+from wk_eval.arguments import checked_every
 from wk_legacy.alone import check_alone
 from wk_legacy.part import MakeRow, Part
 
@@ -27,13 +28,9 @@ class PartLogger(WithoutItsRun, keras.callbacks.Callback):  # type: ignore[misc]
     _not_copied: ClassVar[frozenset[str]] = frozenset({"_run", "_part", "_rows", "_epochs"})
 
     def __init__(self, prefix: str, *, run: wandb.Run | None, every: int) -> None:
-        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-            raise ValueError(
-                f"`every` must be a whole number of epochs, 1 or more. Received: every={every!r}"
-            )
         super().__init__()
         self._prefix = prefix
-        self._every = every
+        self._every = checked_every(every)
         self._report_to(run)
 
     @abc.abstractmethod

@@ -12,6 +12,7 @@ from wk_core.keras import keras, samples_seen, steps_per_execution
 from wk_core.process import this_process
 from wk_core.run import resolve_run
 from wk_core.strategy import workers_strategy
+from wk_metrics.arguments import checked_report_from, checked_start
 from wk_metrics.batch_log import BatchLog
 from wk_metrics.frequency import Frequency, LogFreq
 from wk_metrics.learning_rate import LearningRates
@@ -98,8 +99,8 @@ class WandbMetricsLogger(WithoutItsRun, keras.callbacks.Callback):  # type: igno
     ) -> None:
         super().__init__()
         self._frequency = Frequency.parse(log_freq)
-        self._given_start = _checked_start(initial_global_step)
-        self._reports_from_all = _checked_report_from(report_from) == "all"
+        self._given_start = checked_start(initial_global_step)
+        self._reports_from_all = checked_report_from(report_from) == "all"
         self._shows_throughput = throughput
         self._measures_throughput = throughput or self._reports_from_all
         self._describes_model = log_model_info
@@ -319,26 +320,3 @@ class WandbMetricsLogger(WithoutItsRun, keras.callbacks.Callback):  # type: igno
         if self._model_info_is_due and self.model.built:
             self._model_info_is_due = False
             _log_model_info(self._run, self.model)
-
-
-def _checked_report_from(report_from: Any) -> Any:
-    if report_from not in ("one", "all"):
-        raise ValueError(
-            f"`report_from` must be 'one' or 'all'. Received: report_from={report_from!r}"
-        )
-    return report_from
-
-
-def _checked_start(initial_global_step: Any) -> int | None:
-    if initial_global_step is None:
-        return None
-    if (
-        isinstance(initial_global_step, bool)
-        or not isinstance(initial_global_step, int)
-        or initial_global_step < 0
-    ):
-        raise ValueError(
-            "`initial_global_step` must be a whole number of batches, 0 or more, or None. "
-            f"Received: initial_global_step={initial_global_step!r}"
-        )
-    return initial_global_step

@@ -95,10 +95,17 @@ import multiprocessing, signal, time
 import wandb
 from wk_checkpoint.preemption import Preemption
 
+def work():
+    begun.set()
+    time.sleep(30)
+
 preemption = Preemption(wandb.init(mode="disabled"))
 preemption.install()
-worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(30,))
+fork = multiprocessing.get_context("fork")
+begun = fork.Event()
+worker = fork.Process(target=work)
 worker.start()
+begun.wait()  # a signal in the instant of the fork itself is one that Python forgets
 worker.terminate()
 worker.join()
 assert worker.exitcode == -signal.SIGTERM, worker.exitcode

@@ -1,6 +1,9 @@
 """Images look as they should, whatever values they have and wherever they are made."""
 
 import io
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,9 @@ from PIL import Image
 
 from wk_core.keras import keras
 from wk_eval import WandbEvalCallback
+from wk_eval.pixel_file import PixelFile
 from wk_eval.pixels import PixelRange, encode_png
+from wk_eval.table_image import Content
 from wk_testing.classifier import classes, classifier, images
 from wk_testing.tables import logged_tables
 
@@ -182,6 +187,32 @@ def test_image_that_was_looked_at_is_still_referred_to(offline_run, read_back):
     (data,), (table,) = (logged_tables(written, name) for name in ("val", f"run_{run.id}_pred"))
     assert table.files == {"eval_data.table.json"}
     assert [cell["path"] for cell in table.column("image")] == [data.rows[0][0]["path"]] * 2
+
+
+class SlowFile(PixelFile):
+    """Takes its time to write."""
+
+    def __init__(self):
+        super().__init__()
+        self.writes = threading.Event()
+
+    def put(self, pixels):
+        self.writes.set()
+        time.sleep(0.1)
+        return super().put(pixels)
+
+
+def test_image_is_stored_while_another_table_takes_it():
+    # The training thread fills a table with images that the background is storing.
+    file, content = SlowFile(), Content(BYTES[0])
+    with ThreadPoolExecutor(1) as pool:
+        filling = pool.submit(content.put_down, file)
+        file.writes.wait()
+        np.testing.assert_array_equal(content.pixels(), BYTES[0])
+        content.settle(store=None, json={})
+        filling.result()
+    content.put_down(file)  # and nothing is left to be put down
+    assert file.put(BYTES[1]) == 0
 
 
 def test_image_that_goes_elsewhere(offline_run, read_back):

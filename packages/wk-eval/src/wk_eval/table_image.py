@@ -27,7 +27,9 @@ _PICTURE_KEYS: Final = ("_type", "format", "height", "path", "sha256", "width")
 class Content:
     """What an image shows: pixels, until they are stored, then the JSON that says where.
 
-    Several images may share one, as a picture with the true mask and the same with a predicted one.
+    Several images may share one, as a picture with the true mask and the same with a predicted one,
+    or an example in the table of data, which is being stored, and in that of predictions, which is
+    being filled. So each step is one that no other thread comes between.
     """
 
     def __init__(self, data: Any = None, mode: str | None = None) -> None:
@@ -40,26 +42,23 @@ class Content:
 
     def put_down(self, file: PixelFile) -> None:
         """Has the pixels wait in a file, where they are bytes already."""
-        if isinstance(self._data, np.ndarray) and self._data.dtype == np.uint8 and self._data.size:
-            self._place = (file, file.put(self._data), self._data.shape)
-            self._data = None
-
-    def pick_up(self) -> None:
-        """Takes the pixels back from the file."""
         with self._lock:
-            if self._place is not None:
-                file, start, shape = self._place
-                self._data, self._place = file.take(start, shape), None
+            data = self._data
+            if isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.size:
+                self._place = (file, file.put(data), data.shape)
+                self._data = None
 
     def reduce(self, pixel_range: PixelRange) -> None:
         """Reduces the pixels to bytes, given the range of values of the images they belong to."""
-        if is_tensor(self._data):
-            self._data = pixel_range.to_bytes(self._data)
+        with self._lock:
+            if is_tensor(self._data):
+                self._data = pixel_range.to_bytes(self._data)
 
     def pixels(self) -> Pixels:
         """Returns the pixels as bytes."""
-        self.pick_up()
-        data = self._data  # only once: another thread may settle meanwhile
+        with self._lock:
+            self._pick_up()
+            data = self._data
         if data is None:
             return np.asarray(self.store.open_picture(self.json))
         if is_tensor(data):
@@ -73,8 +72,16 @@ class Content:
 
     def settle(self, store: Any, json: dict[str, Any]) -> None:
         """Lets go of the pixels, which have been stored."""
-        self.store, self.json = store, json
-        self._data = None
+        with self._lock:
+            self._pick_up()  # another table may have put them down meanwhile
+            self.store, self.json = store, json
+            self._data = None
+
+    def _pick_up(self) -> None:
+        """Takes the pixels back from the file."""
+        if self._place is not None:
+            file, start, shape = self._place
+            self._data, self._place = file.take(start, shape), None
 
 
 class _Settling:

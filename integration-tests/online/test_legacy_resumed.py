@@ -1,11 +1,11 @@
-"""`WandbCallback` goes on from the best value of a run that is resumed."""
+"""`WandbCallback` and the loggers it is made of go on in a run that is resumed."""
 
 import pytest
 import wandb
 
-from online.reading import read_path
+from online.reading import column, read_path
 from wk_core.keras import keras
-from wk_legacy import WandbCallback
+from wk_legacy import WandbCallback, WeightLogger
 from wk_testing.classifier import classes, classifier, images
 
 pytestmark = pytest.mark.backend_free
@@ -43,3 +43,11 @@ def test_best_value_of_a_resumed_run(wandb_server):
         {"epoch_0"},
         {"latest", "best", "epoch_1"},
     ]
+
+
+def test_epochs_of_a_resumed_run(wandb_server):
+    with wandb.init(project="p", mode="online") as run:
+        classifier().fit(images(), classes(), epochs=2, verbose=0, callbacks=[WeightLogger()])
+    with wandb.init(project="p", mode="online", id=run.id, resume="must"):
+        classifier().fit(images(), classes(), epochs=1, verbose=0, callbacks=[WeightLogger()])
+    assert column(read_path(f"p/{run.id}", wandb_server.url), "epoch") == [0, 1, 2]

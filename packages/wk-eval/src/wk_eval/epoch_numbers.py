@@ -15,7 +15,6 @@ class EpochNumbers:
     Args:
         run: The run.
         prefix: What is in front of the evaluation's keys; `<prefix>/epoch` is their x axis.
-
     """
 
     def __init__(self, run: wandb.Run, prefix: str) -> None:

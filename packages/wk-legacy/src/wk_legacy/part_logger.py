@@ -42,6 +42,7 @@ class PartLogger(WithoutItsRun, keras.callbacks.Callback):  # type: ignore[misc]
         self._part = self._new_part()
         self._rows: RowLog | None = None
         self._epochs = epochs_of(run)
+        self._epochs.add_axis("epoch")
         self._epoch_offset: int | None = None
         if not run.disabled:
             run.define_metric("epoch")

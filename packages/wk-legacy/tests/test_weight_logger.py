@@ -24,7 +24,11 @@ class Remember(keras.callbacks.Callback):
 
 def test_every_weight_has_a_histogram(offline_run, read_back):
     encoder = keras.Sequential(
-        [keras.Input((4, 3)), keras.layers.Dense(3, name="dense"), keras.layers.Dense(3)],
+        [
+            keras.Input((4, 3)),
+            keras.layers.Dense(3, name="dense"),
+            keras.layers.Dense(3, name="second"),
+        ],
         name="encoder",
     )
     inputs = keras.Input((4, 3))

@@ -35,11 +35,11 @@ def kill(server: WandbServer, seconds: float) -> None:
 
 FAULTS: dict[str, Callable[[WandbServer, float], None]] = {
     "none": lambda server, _: server.heal(),
-    "500": lambda server, seconds: server.fail(status=500, seconds=seconds),
-    "503 for files": lambda server, seconds: server.fail("files", seconds=seconds),
-    "connections closed": lambda server, seconds: server.drop(seconds=seconds),
-    "no answer": lambda server, seconds: server.stall(seconds=seconds),
-    "replies lost": lambda server, seconds: server.lose_reply(seconds=seconds),
+    "500": lambda server, seconds: server.fail(status=500, seconds=seconds, from_first=True),
+    "503 for files": lambda server, seconds: server.fail("files", seconds=seconds, from_first=True),
+    "connections closed": lambda server, seconds: server.drop(seconds=seconds, from_first=True),
+    "no answer": lambda server, seconds: server.stall(seconds=seconds, from_first=True),
+    "replies lost": lambda server, seconds: server.lose_reply(seconds=seconds, from_first=True),
     "killed": kill,
 }
 

@@ -32,6 +32,8 @@ class Fault:
         status: The HTTP status for the action `status`. Defaults to 503.
         times: How many requests to hit. Defaults to no limit.
         seconds: How long to go on. Defaults to no limit.
+        from_first: Whether to count the seconds from the first request that is hit, however late a
+            busy client sends it. Defaults to counting them from now.
         after: How many requests to spare first. Defaults to none.
         operation: Hit only GraphQL queries of this name. Defaults to any.
         method: Hit only requests by this HTTP method. Defaults to any.
@@ -42,6 +44,7 @@ class Fault:
     status: int = 503
     times: int | None = None
     seconds: float | None = None
+    from_first: bool = False
     after: int = 0
     operation: str | None = None
     method: str | None = None
@@ -52,7 +55,9 @@ class Fault:
         for value, kind in ((self.action, Action), (self.scope, Scope)):
             if value not in get_args(kind):
                 raise ValueError(f"expected one of {get_args(kind)}, got {value!r}")
-        self._deadline = None if self.seconds is None else time.monotonic() + self.seconds
+        self._deadline: float | None = None
+        if not self.from_first:
+            self._start_clock()
 
     @property
     def remaining(self) -> float | None:
@@ -74,6 +79,8 @@ class Fault:
             return False
         if self.times is not None:
             self.times -= 1
+        if self._deadline is None:
+            self._start_clock()
         return True
 
     async def wait(self) -> None:
@@ -82,6 +89,10 @@ class Fault:
             await asyncio.wait_for(self.over.wait(), self.remaining)
         except TimeoutError:
             return
+
+    def _start_clock(self) -> None:
+        if self.seconds is not None:
+            self._deadline = time.monotonic() + self.seconds
 
 
 class Faults:

@@ -8,6 +8,7 @@ import pytest
 import wandb
 
 from server.commands import WandbServer
+from server.faults import Fault
 
 pytestmark = pytest.mark.backend_free
 
@@ -73,6 +74,14 @@ def test_a_final_error_ends_the_stream_of_a_run(wandb_server: WandbServer, statu
     read = wandb.Api().run(run.path)
     assert read.state == "running"
     assert len(list(read.scan_history())) < ROWS
+
+
+def test_the_time_of_a_fault_can_begin_with_its_first_hit():
+    fault = Fault("drop", seconds=0.2, from_first=True)
+    time.sleep(0.4)
+    assert fault.hits("files", "PUT", None)
+    time.sleep(0.4)
+    assert not fault.hits("files", "PUT", None)
 
 
 def test_a_fault_ends_after_its_time(wandb_server: WandbServer):

@@ -26,6 +26,7 @@ def test_it_needs_no_run_and_writes_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.backend_free
 def test_it_leaves_the_active_run_alone(tmp_path, offline_run, read_back):
     run = offline_run()
     assert is_silent(resolve_run("Callback", run))
@@ -51,11 +52,13 @@ def test_it_restores_from_a_path(tmp_path, offline_run, monkeypatch):
         assert one.tobytes() == other.tobytes()
 
 
+@pytest.mark.backend_free
 def test_it_has_no_run_to_restore_from():
     with pytest.raises(wandb.Error, match=r"does not write.*'latest'.*entity/project/name:alias"):
         restore(build(), "latest")
 
 
+@pytest.mark.backend_free
 def test_several_processes_are_not_preempted_together(tmp_path):
     with pytest.raises(ValueError, match="preemption=True is for trainings in one process"):
         WandbModelCheckpoint(tmp_path / "m.keras", preemption=True)

@@ -104,6 +104,7 @@ def comparable(value: Any) -> Any:
     return [comparable(each) for each in value] if isinstance(value, list) else value
 
 
+@pytest.mark.backend_free
 @pytest.mark.usefixtures("wandb_server")
 def test_synced_offline_run_is_the_online_run():
     options = {"project": "p", "name": "n", "tags": ["t"], "config": {"lr": 0.1}}

@@ -51,7 +51,14 @@ def assert_saved(tmp_path: Path, witness: Witness) -> None:
 
 
 @pytest.mark.usefixtures("wandb_server")
-@pytest.mark.parametrize("error", [RuntimeError("stop"), KeyboardInterrupt("stop"), None])
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("stop"),
+        pytest.param(KeyboardInterrupt("stop"), marks=pytest.mark.backend_free),
+        pytest.param(None, marks=pytest.mark.backend_free),
+    ],
+)
 def test_run_that_ends_with_its_block(tmp_path: Path, error: BaseException | None):
     witness = Witness()
     ends = contextlib.nullcontext() if error is None else pytest.raises(type(error), match="stop")

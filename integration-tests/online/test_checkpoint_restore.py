@@ -54,6 +54,7 @@ def trained(wandb_server: WandbServer, tmp_path: Path, monkeypatch: pytest.Monke
     return tmp_path
 
 
+@pytest.mark.backend_free
 def test_every_name_leads_to_its_checkpoint(trained: Path):
     with wandb.init(project="p", id="trained", resume="must"):
         for name, epoch in NAMES.items():

@@ -109,7 +109,9 @@ with wandb.init(project="p", id="interrupted") as run:
 """
 
 
-@pytest.mark.parametrize("alias", ["latest", "epoch_0"])
+@pytest.mark.parametrize(
+    "alias", ["latest", pytest.param("epoch_0", marks=pytest.mark.backend_free)]
+)
 def test_killed_training_ends_like_an_uninterrupted_one(
     wandb_server: WandbServer, tmp_path: Path, alias: str
 ):

@@ -45,7 +45,7 @@ def assert_whole(run: wandb.Run, *, every: int, batches: int = 4 * STEPS) -> Non
 
 
 @pytest.mark.usefixtures("wandb_server")
-@pytest.mark.parametrize("log_freq", [1, 3])
+@pytest.mark.parametrize("log_freq", [1, pytest.param(3, marks=pytest.mark.backend_free)])
 def test_new_process_with_the_saved_model(tmp_path, log_freq):
     first = run_script(FIRST_HALF, str(tmp_path), str(log_freq))
     assert first.returncode == 0, first.stderr
@@ -57,7 +57,7 @@ def test_new_process_with_the_saved_model(tmp_path, log_freq):
 
 
 @pytest.mark.usefixtures("wandb_server")
-@pytest.mark.parametrize("log_freq", [1, 3])
+@pytest.mark.parametrize("log_freq", [1, pytest.param(3, marks=pytest.mark.backend_free)])
 @pytest.mark.parametrize("restored", [True, False])
 @pytest.mark.parametrize("initial_epoch", [0, 2])
 def test_same_process(log_freq, restored, initial_epoch):
@@ -75,6 +75,7 @@ def test_same_process(log_freq, restored, initial_epoch):
     assert_whole(run, every=log_freq)
 
 
+@pytest.mark.backend_free
 @pytest.mark.usefixtures("wandb_server")
 def test_epochs_alone():
     with wandb.init(project="p", id="resumed"):
@@ -110,6 +111,7 @@ def epochs_in_tables(run: wandb.Run, name: str) -> list[int]:
     return versions[::-1]
 
 
+@pytest.mark.backend_free
 @pytest.mark.usefixtures("wandb_server")
 def test_evaluations_go_on_where_the_metrics_do():
     with wandb.init(project="p", id="resumed"):
@@ -128,6 +130,7 @@ def test_evaluations_go_on_where_the_metrics_do():
     assert epochs_in_tables(run, "run_resumed_second_pred") == [1, 5, 7]
 
 
+@pytest.mark.backend_free
 @pytest.mark.usefixtures("wandb_server")
 def test_evaluations_go_on_from_a_checkpoint(tmp_path):
     path = f"{tmp_path}/{{epoch}}.keras"

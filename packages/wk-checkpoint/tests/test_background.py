@@ -114,6 +114,7 @@ def test_configuration_is_that_of_the_moment(offline_run, monkeypatch):
     assert first.layers[-1].activation is keras.activations.linear
 
 
+@pytest.mark.backend_free
 def test_one_snapshot_at_a_time(offline_run, inside, monkeypatch):
     offline_run()
     gate = Gate(monkeypatch)
@@ -123,6 +124,7 @@ def test_one_snapshot_at_a_time(offline_run, inside, monkeypatch):
     assert sorted(path.name for path in inside.glob("*.keras")) == [f"{n}.keras" for n in (1, 2, 3)]
 
 
+@pytest.mark.backend_free
 def test_skip(offline_run, inside, monkeypatch, capsys):
     offline_run()
     gate = Gate(monkeypatch)
@@ -139,6 +141,7 @@ def test_skip(offline_run, inside, monkeypatch, capsys):
     assert "epoch_1 skipped" in capsys.readouterr().out
 
 
+@pytest.mark.backend_free
 def test_error_comes_back_and_names_the_checkpoint(offline_run, inside, monkeypatch):
     offline_run()
     fit(WandbModelCheckpoint("model.keras"))
@@ -156,7 +159,9 @@ def test_error_comes_back_and_names_the_checkpoint(offline_run, inside, monkeypa
     assert [path.name for path in inside.iterdir() if path.name.startswith(".wk")] == []
 
 
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+@pytest.mark.parametrize(
+    "error", [RuntimeError, pytest.param(KeyboardInterrupt, marks=pytest.mark.backend_free)]
+)
 def test_fit_that_raises_still_saves(offline_run, read_back, inside, monkeypatch, error):
     run = offline_run()
     gate, witness = Gate(monkeypatch), Witness()
@@ -178,6 +183,7 @@ def test_fit_that_raises_still_saves(offline_run, read_back, inside, monkeypatch
     assert same(values(saved), witness.seen[0])
 
 
+@pytest.mark.backend_free
 def test_error_after_fit_has_raised_is_said(offline_run, monkeypatch):
     run = offline_run()
     monkeypatch.setenv("WANDB_SILENT", "false")

@@ -42,6 +42,7 @@ def versions(file):
     return [(set(one.aliases), json.loads(one.metadata)) for one in file.artifacts]
 
 
+@pytest.mark.backend_free
 def test_is_a_keras_callback(offline_run):
     offline_run()
     checkpoint = WandbModelCheckpoint("model.keras", "loss", 0, True, False, "min", "epoch")
@@ -94,6 +95,7 @@ def test_metadata(offline_run, read_back):
     }
 
 
+@pytest.mark.backend_free
 def test_best_only_with_a_placeholder(offline_run, read_back, inside):
     run = offline_run()
     say = Say("val_loss", [3.0, 4.0, 2.0, 2.0])
@@ -106,6 +108,7 @@ def test_best_only_with_a_placeholder(offline_run, read_back, inside):
     assert sorted(path.name for path in inside.glob("*.keras")) == ["1.keras", "3.keras"]
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize(
     ("mode", "monitor", "numbers", "best"),
     [
@@ -125,6 +128,7 @@ def test_best_moves_only_to_a_better_one(offline_run, read_back, mode, monitor, 
     assert json.loads(json.dumps(logged[1][1], allow_nan=False))  # no NaN in the metadata
 
 
+@pytest.mark.backend_free
 def test_threshold(offline_run, read_back):
     run = offline_run()
     checkpoint = WandbModelCheckpoint(
@@ -170,6 +174,7 @@ def test_batches_with_several_in_one_execution(offline_run, read_back):
     ]
 
 
+@pytest.mark.backend_free
 def test_missing_metric_warns_once_and_names_those_there(offline_run, read_back):
     run = offline_run()
     with pytest.warns(UserWarning, match="save_best_only=True") as warned:
@@ -182,6 +187,7 @@ def test_missing_metric_warns_once_and_names_those_there(offline_run, read_back)
     ]
 
 
+@pytest.mark.backend_free
 def test_missing_metric_says_nothing_where_it_decides_nothing(offline_run):
     offline_run()
     with warnings.catch_warnings():
@@ -189,6 +195,7 @@ def test_missing_metric_says_nothing_where_it_decides_nothing(offline_run):
         fit(WandbModelCheckpoint("model.keras"), epochs=1)
 
 
+@pytest.mark.backend_free
 def test_direction_that_nothing_tells(offline_run):
     offline_run()
     say = Say("cost", [1.0, 2.0])
@@ -197,6 +204,7 @@ def test_direction_that_nothing_tells(offline_run):
     fit(say, WandbModelCheckpoint("model.keras", "cost"), epochs=1)
 
 
+@pytest.mark.backend_free
 def test_verbose(offline_run, capsys):
     offline_run()
     say = Say("val_loss", [3.0, 4.0])
@@ -223,6 +231,7 @@ def test_two_callbacks_in_one_fit(offline_run, read_back):
     ]
 
 
+@pytest.mark.backend_free
 def test_subclass(offline_run, inside):
     offline_run()
 
@@ -239,6 +248,7 @@ def test_subclass(offline_run, inside):
     assert (inside / "model.keras").is_file()
 
 
+@pytest.mark.backend_free
 def test_epochs_override_no_batch_hook(offline_run):
     offline_run()
     checkpoint = WandbModelCheckpoint("model.keras")
@@ -247,6 +257,7 @@ def test_epochs_override_no_batch_hook(offline_run):
         assert getattr(checkpoint, hook).__func__ is default
 
 
+@pytest.mark.backend_free
 def test_needs_a_run():
     with pytest.raises(wandb.Error, match=r"WandbModelCheckpoint needs a W&B run"):
         WandbModelCheckpoint("model.keras")
@@ -258,6 +269,7 @@ def test_disabled_run_still_saves(inside):
     assert keras.saving.load_model(inside / "model.keras").built
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -281,6 +293,7 @@ def test_bad_arguments(offline_run, arguments, message):
         WandbModelCheckpoint(**{"filepath": "model.keras", **arguments})
 
 
+@pytest.mark.backend_free
 def test_run_id_that_artifacts_refuse(offline_run):
     offline_run(id="a b")
     with pytest.raises(ValueError, match="Received: 'run_a b_model'"):
@@ -288,12 +301,14 @@ def test_run_id_that_artifacts_refuse(offline_run):
     assert WandbModelCheckpoint("model.keras", artifact="fine")
 
 
+@pytest.mark.backend_free
 def test_placeholder_that_no_metric_fills(offline_run):
     offline_run()
     with pytest.raises(KeyError, match=r"'acc'.*Known are: epoch, loss, mae"):
         fit(WandbModelCheckpoint("{acc}.keras"), epochs=1)
 
 
+@pytest.mark.backend_free
 def test_directory_with_other_things_is_refused_at_once(offline_run, inside):
     offline_run()
     (inside / "models").mkdir()
@@ -305,6 +320,7 @@ def test_directory_with_other_things_is_refused_at_once(offline_run, inside):
         WandbModelCheckpoint("m.keras")
 
 
+@pytest.mark.backend_free
 def test_two_that_log_to_one_artifact_are_warned_of_once(offline_run):
     run = offline_run()
     first = WandbModelCheckpoint("first.keras")

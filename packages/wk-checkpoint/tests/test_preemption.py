@@ -70,6 +70,7 @@ def test_ends_with_a_checkpoint_and_goes_on(inside, offline_run, where, batch):
     assert rest.history["val_loss"] == history.history["val_loss"][1:]
 
 
+@pytest.mark.backend_free
 def test_needs_the_main_thread(offline_run):
     import threading
 

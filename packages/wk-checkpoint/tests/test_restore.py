@@ -146,6 +146,7 @@ def test_data_that_are_shuffled(offline_run, inside, data):
     assert same(values(model), expected)
 
 
+@pytest.mark.backend_free
 def test_by_alias_offline(offline_run):
     run = offline_run()
     witness = {}
@@ -165,6 +166,7 @@ def test_by_alias_offline(offline_run):
         restore(random_model(), "epoch_7", run=run)
 
 
+@pytest.mark.backend_free
 def test_another_artifact_of_an_offline_run(offline_run):
     offline_run()
     checkpoint = WandbModelCheckpoint("model.keras", artifact="mine")
@@ -191,6 +193,7 @@ def test_axes_go_on(offline_run, read_back, inside):
     assert file.column("epoch/epoch") == [1, 2]
 
 
+@pytest.mark.backend_free
 def test_second_fit_of_an_interrupted_training(offline_run, read_back, inside):
     """Keras counts its epochs from zero in each `fit`; the axis does not."""
     interrupted = offline_run()
@@ -207,6 +210,7 @@ def test_second_fit_of_an_interrupted_training(offline_run, read_back, inside):
     assert read_back(run).column("epoch/epoch") == [3]
 
 
+@pytest.mark.backend_free
 def test_callback_without_a_state_is_named(offline_run, inside):
     offline_run()
     fit(random_model(), Shuffled(), [WandbModelCheckpoint("model.keras")], epochs=1)
@@ -215,6 +219,7 @@ def test_callback_without_a_state_is_named(offline_run, inside):
         restore(random_model(), inside / "model.keras", callbacks=[stopping])
 
 
+@pytest.mark.backend_free
 def test_own_callback_takes_part(offline_run, inside):
     class Own(keras.callbacks.Callback):
         memory = 0
@@ -235,6 +240,7 @@ def test_own_callback_takes_part(offline_run, inside):
     assert own.memory == 2
 
 
+@pytest.mark.backend_free
 def test_errors(offline_run, inside):
     with pytest.raises(wandb.Error, match="restore needs a W&B run"):
         restore(random_model(), "latest")

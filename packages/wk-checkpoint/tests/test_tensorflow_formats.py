@@ -102,6 +102,7 @@ def test_checkpoint_is_one_of_tensorflow():
     assert same(again.get_weights(), model.get_weights())
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize("weights_only", [False, True])
 def test_options_of_the_other_kind(weights_only):
     if backend() == "torch" and not weights_only:
@@ -149,6 +150,7 @@ def test_remote_saved_model(tmp_path):
     assert same(values(again), values(model))
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize(
     ("path", "weights_only", "feature"),
     [

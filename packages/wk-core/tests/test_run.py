@@ -7,6 +7,8 @@ import wandb
 
 from wk_core.run import before_finish, resolve_run
 
+pytestmark = pytest.mark.backend_free
+
 
 def test_active_run(offline_run):
     run = offline_run()

@@ -84,6 +84,7 @@ def test_single_labels(offline_run, read_back):
     assert all(written.rows(f"val/{key}/path") for key in ("hardest", "confusion_picture"))
 
 
+@pytest.mark.backend_free
 def test_moves(offline_run, read_back):
     run = offline_run()
     predicted = []
@@ -138,6 +139,7 @@ def test_several_labels(offline_run, read_back):
     assert counts["cat", "(none)"] == alone.sum()
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize(
     ("outputs", "activation", "loss", "from_logits"),
     [
@@ -174,6 +176,7 @@ def test_probabilities_and_logits(offline_run, read_back, outputs, activation, l
         assert row[4] == str(raw[row[1]].argmax())
 
 
+@pytest.mark.backend_free
 def test_one_hot_targets_and_a_column(offline_run, read_back):
     run = offline_run()
     model = classifier()
@@ -186,6 +189,7 @@ def test_one_hot_targets_and_a_column(offline_run, read_back):
     assert labels == logged_tables(written, "column")[0].column("label") == [str(y) for y in Y]
 
 
+@pytest.mark.backend_free
 def test_model_that_has_diverged(offline_run, read_back):
     class Diverge(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
@@ -200,12 +204,14 @@ def test_model_that_has_diverged(offline_run, read_back):
     assert written.history[-1]["val/accuracy"] == 0
 
 
+@pytest.mark.backend_free
 def test_disabled_run(tmp_path):
     with wandb.init(mode="disabled", dir=tmp_path) as run:
         fit(classifier(), Y, ClassificationEval(None, run=run))
     assert not [*tmp_path.rglob("*.wandb"), *tmp_path.rglob("*.json")]
 
 
+@pytest.mark.backend_free
 def test_second_fit_goes_on_counting(offline_run, read_back):
     run = offline_run()
     model, evaluation = classifier(), ClassificationEval((X, Y), num_samples=4)
@@ -237,6 +243,7 @@ def test_several_inputs_and_outputs(offline_run, read_back):
     assert {row[1]: row[5] for row in table.rows} == dict(enumerate(map(str, predicted)))
 
 
+@pytest.mark.backend_free
 def test_what_is_shown(offline_run, read_back):
     run = offline_run()
     mean = ClassificationEval((X, Y), num_samples=2, show=lambda image: {"mean": image.mean()})
@@ -245,6 +252,7 @@ def test_what_is_shown(offline_run, read_back):
     assert data.column("mean") == pytest.approx([X[0].mean(), X[30].mean()])
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize(
     ("arguments", "y", "telling"),
     [
@@ -276,6 +284,7 @@ def test_what_does_not_fit(offline_run, arguments, y, telling):
     assert run is wandb.run
 
 
+@pytest.mark.backend_free
 def test_logits_that_are_taken_for_probabilities(offline_run):
     offline_run()
     model = classifier(activation=None)
@@ -284,6 +293,7 @@ def test_logits_that_are_taken_for_probabilities(offline_run):
         fit(model, np.eye(3)[Y], ClassificationEval((X, Y)))
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize(
     ("arguments", "telling"),
     [

@@ -96,6 +96,7 @@ def test_boxes(offline_run, read_back):
     assert row["val/hardest/format"] == "png"
 
 
+@pytest.mark.backend_free
 def test_threshold_and_overlap(offline_run, read_back):
     run = offline_run()
     x = numbered_pictures().astype("float32")
@@ -125,6 +126,7 @@ def test_box_formats(box_format, box):
     assert boxes.corners.tolist() == [pytest.approx([4, 2, 10, 12])]
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize(
     ("truth", "arguments", "telling"),
     [
@@ -140,6 +142,7 @@ def test_what_does_not_fit(offline_run, truth, arguments, telling):
         fit(DetectionEval((x, truth), **{"labels": LABELS, **arguments}))
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize("arguments", [{"box_format": "ltrb"}, {"threshold": 0}, {"labels": None}])
 def test_bad_arguments(offline_run, arguments):
     offline_run()

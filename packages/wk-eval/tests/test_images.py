@@ -69,7 +69,13 @@ def shown(run, read_back):
     return [table.pixels(cell["path"]) for cell in table.column("image")]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=[] if kind == "tensors" else pytest.mark.backend_free)
+        for kind in KINDS
+    ],
+)
 def test_any_usual_range(kind, offline_run, read_back):
     given, expected = KINDS[kind]
     run = offline_run()
@@ -100,18 +106,21 @@ def test_tensors_of_pytorch(made, offline_run, read_back):
         assert np.abs(pixels.astype(int) - right).max() <= closest
 
 
+@pytest.mark.backend_free
 def test_range_of_the_column_holds_for_each_image(offline_run, read_back):
     run = offline_run()
     fit(Show([np.full((2, 2), -1.0), np.full((2, 2), 0.0), np.full((2, 2), 1.0)]))
     assert [int(pixels[0, 0]) for pixels in shown(run, read_back)] == [0, 128, 255]
 
 
+@pytest.mark.backend_free
 def test_odd_values_are_stretched(offline_run, read_back):
     run = offline_run()
     fit(Show([np.array([[-3.0, 0.0, 5.0]])]))
     assert shown(run, read_back)[0].tolist() == [[0, 96, 255]]
 
 
+@pytest.mark.backend_free
 def test_later_changes_do_not_show(offline_run, read_back):
     pixels = BYTES[0].copy()
 
@@ -125,6 +134,7 @@ def test_later_changes_do_not_show(offline_run, read_back):
     assert (shown(run, read_back)[0] == BYTES[0]).all()
 
 
+@pytest.mark.backend_free
 def test_arrays_in_a_column_of_images(offline_run, read_back):
     run = offline_run()
     fit(Show([], lambda _: [wandb.Image(BYTES[0] / 255), BYTES[1] / 255]))
@@ -133,6 +143,7 @@ def test_arrays_in_a_column_of_images(offline_run, read_back):
     assert np.array_equal(pixels, BYTES[:2])
 
 
+@pytest.mark.backend_free
 def test_caption_and_mode(offline_run, read_back):
     run = offline_run()
     fit(Show([lambda: wandb.Image(COLOURS[0], caption="a dog", mode="L")]))
@@ -144,6 +155,7 @@ def test_caption_and_mode(offline_run, read_back):
     ).all()
 
 
+@pytest.mark.backend_free
 def test_masks_and_boxes_of_the_user(offline_run, read_back):
     labels = {0: "dark", 1: "bright"}
     mask = (BYTES[0] > 128).astype("uint8")
@@ -175,6 +187,7 @@ def test_masks_and_boxes_of_the_user(offline_run, read_back):
     assert cell["classes"]["path"] in table.references
 
 
+@pytest.mark.backend_free
 def test_image_that_was_looked_at_is_still_referred_to(offline_run, read_back):
     def look(callback):
         known = callback.data_table_ref[0][0]
@@ -202,6 +215,7 @@ class SlowFile(PixelFile):
         return super().put(pixels)
 
 
+@pytest.mark.backend_free
 def test_image_is_stored_while_another_table_takes_it():
     # The training thread fills a table with images that the background is storing.
     file, content = SlowFile(), Content(BYTES[0])
@@ -215,6 +229,7 @@ def test_image_is_stored_while_another_table_takes_it():
     assert file.put(BYTES[1]) == 0
 
 
+@pytest.mark.backend_free
 def test_image_that_goes_elsewhere(offline_run, read_back):
     def log():
         image = wandb.Image(BYTES[0] / 255)
@@ -230,6 +245,7 @@ def test_image_that_goes_elsewhere(offline_run, read_back):
     assert len(logged_tables(written, "val")[0].rows) == 1
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize(
     ("image", "telling"),
     [

@@ -46,6 +46,7 @@ def test_one_value(offline_run, read_back):
         assert line[3] == pytest.approx(line[-1] - line[-2])
 
 
+@pytest.mark.backend_free
 def test_several_values(offline_run, read_back):
     run = offline_run()
     y = np.stack([Y, -Y], axis=1)
@@ -62,6 +63,7 @@ def test_several_values(offline_run, read_back):
     assert row["val/r2"] == pytest.approx(metrics.r2_score(y, predicted), rel=1e-4)
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize(
     ("y", "arguments", "telling"),
     [

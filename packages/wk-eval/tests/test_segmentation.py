@@ -104,6 +104,7 @@ def test_two_classes_and_ignored_pixels(offline_run, read_back):
         (X, MASKS.astype(str), "Masks must be numbers"),
     ],
 )
+@pytest.mark.backend_free
 def test_what_does_not_fit(offline_run, x, y, telling):
     offline_run()
     with pytest.raises(ValueError, match=telling):

@@ -76,6 +76,7 @@ def test_token_classes(offline_run, read_back):
         (TOKENS % 3, {"vocabulary": ["", "the"]}, "`vocabulary` has 2 tokens.*numbers 1 to 3"),
     ],
 )
+@pytest.mark.backend_free
 def test_what_does_not_fit(offline_run, y, arguments, telling):
     offline_run()
     with pytest.raises(ValueError, match=telling):

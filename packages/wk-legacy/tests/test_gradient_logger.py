@@ -249,6 +249,7 @@ def test_gradients_that_are_not_finite_are_said(offline_run, read_back):
     assert np.isnan(float(row["gradients/global_norm"]))
 
 
+@pytest.mark.backend_free
 def test_epochs_go_on_in_a_second_fit(offline_run, read_back):
     model, data, _ = regularised()
     other, run = offline_run(), offline_run(reinit="create_new")
@@ -262,6 +263,7 @@ def test_epochs_go_on_in_a_second_fit(offline_run, read_back):
     assert read_back(other).history == []
 
 
+@pytest.mark.backend_free
 def test_disabled_run_costs_nothing():
     model, data, _ = regularised()
     with wandb.init(mode="disabled"):

@@ -63,7 +63,7 @@ _COMPILED = {}
 
 
 @pytest.mark.parametrize("steps_per_execution", executions(5))
-@pytest.mark.parametrize("log_freq", ["batch", 3, 7])
+@pytest.mark.parametrize("log_freq", ["batch", pytest.param(3, marks=pytest.mark.backend_free), 7])
 @pytest.mark.parametrize(
     "scenario",
     [

@@ -45,7 +45,9 @@ SCHEDULES = [
 ]
 
 
-@pytest.mark.parametrize("log_freq", ["batch", 3, "epoch"])
+@pytest.mark.parametrize(
+    "log_freq", ["batch", pytest.param(3, marks=pytest.mark.backend_free), "epoch"]
+)
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: type(schedule).__name__)
 def test_schedule(offline_run, read_back, schedule, log_freq):
     model = counting_model(RateUsed(schedule))

@@ -58,6 +58,7 @@ def test_batch_rows_come_before_their_epochs_row(offline_run, read_back):
     assert all(set(row) >= {"batch/loss", "batch/seen"} for row in written.rows("batch/batch_step"))
 
 
+@pytest.mark.backend_free
 def test_active_run_is_the_default(offline_run, read_back):
     run = offline_run()
     fit(counting_model(), callbacks=[WandbMetricsLogger()], epochs=1)
@@ -65,6 +66,7 @@ def test_active_run_is_the_default(offline_run, read_back):
     assert read_back(run).column("epoch/epoch") == [0]
 
 
+@pytest.mark.backend_free
 def test_several_runs_in_one_process(offline_run, read_back):
     runs = [offline_run(reinit="create_new") for _ in range(2)]
     models = [counting_model() for _ in runs]
@@ -78,6 +80,7 @@ def test_several_runs_in_one_process(offline_run, read_back):
         assert written.column("batch/seen") == list(range(start, start + 10))
 
 
+@pytest.mark.backend_free
 def test_two_runs_in_one_fit(offline_run, read_back):
     runs = [offline_run(reinit="create_new") for _ in range(2)]
     fit(counting_model(), callbacks=[WandbMetricsLogger(run=run) for run in runs])
@@ -101,6 +104,7 @@ def test_evaluate_outside_fit(offline_run, read_back):
     assert written.column("epoch/epoch") == [0]
 
 
+@pytest.mark.backend_free
 def test_evaluate_after_an_interrupted_fit(offline_run, read_back):
     class Interrupt(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
@@ -116,6 +120,7 @@ def test_evaluate_after_an_interrupted_fit(offline_run, read_back):
     assert len(read_back(run).column("test/loss")) == 1
 
 
+@pytest.mark.backend_free
 def test_evaluate_inside_fit_by_another_callback(offline_run, read_back):
     run = offline_run()
     logger = WandbMetricsLogger(run=run)
@@ -131,6 +136,7 @@ def test_evaluate_inside_fit_by_another_callback(offline_run, read_back):
     assert written.column("epoch/epoch") == [0, 1]
 
 
+@pytest.mark.backend_free
 def test_numbers_that_are_not_finite(offline_run, read_back):
     run = offline_run()
     odd = AddLogs(nan=math.nan, infinite=-math.inf)
@@ -141,6 +147,7 @@ def test_numbers_that_are_not_finite(offline_run, read_back):
     assert row["epoch/infinite"] == -math.inf
 
 
+@pytest.mark.backend_free
 def test_what_is_no_number_is_left_out_with_one_warning(offline_run, read_back):
     run = offline_run()
     odd = AddLogs(vector=np.ones(3), text="a", scalar=np.ones((1, 1)), count=np.int64(3), on=True)
@@ -176,6 +183,7 @@ def test_logs_may_hold_tensors(offline_run, read_back):
     assert written.column("batch/loss") == written.column("epoch/loss") == [1.0]
 
 
+@pytest.mark.backend_free
 def test_a_loop_of_the_users_own_may_call_one_hook_only(offline_run, read_back):
     run = offline_run()
     logger = WandbMetricsLogger(run=run)
@@ -206,6 +214,7 @@ def hooks_left_to_keras(logger):
     )
 
 
+@pytest.mark.backend_free
 def test_epochs_need_no_batch_hook(offline_run):
     offline_run()
     assert hooks_left_to_keras(WandbMetricsLogger())
@@ -238,6 +247,7 @@ def test_subclass_hooks_are_called(offline_run, read_back):
 
 
 @pytest.mark.parametrize("log_freq", [0, -2, 2.0, True, False, "foo", None, "10"])
+@pytest.mark.backend_free
 def test_bad_log_freq(offline_run, log_freq):
     offline_run()
     with pytest.raises(ValueError, match="'epoch', 'batch' or a whole number") as raised:
@@ -246,6 +256,7 @@ def test_bad_log_freq(offline_run, log_freq):
 
 
 @pytest.mark.parametrize("start", [-1, 2.0, True, "10"])
+@pytest.mark.backend_free
 def test_bad_initial_global_step(offline_run, start):
     offline_run()
     with pytest.raises(ValueError, match="0 or more, or None") as raised:
@@ -253,6 +264,7 @@ def test_bad_initial_global_step(offline_run, start):
     assert f"initial_global_step={start!r}" in str(raised.value)
 
 
+@pytest.mark.backend_free
 def test_without_a_run():
     with pytest.raises(wandb.Error, match=r"WandbMetricsLogger .*wandb.init\(\).*run=run"):
         WandbMetricsLogger()

@@ -39,6 +39,7 @@ def test_facts_are_logged_once(offline_run, read_back):
     assert written.summary["model/layers"]["nrows"] == 1
 
 
+@pytest.mark.backend_free
 def test_nothing_is_logged_unless_asked(offline_run, read_back):
     run = offline_run()
     fit(counting_model(), callbacks=[WandbMetricsLogger(run=run)])
@@ -65,6 +66,7 @@ def test_scheduled_rate_and_frozen_layers():
     assert [layer["trainable"] for layer in info["layers"].values()] == [True, False]
 
 
+@pytest.mark.backend_free
 def test_several_inputs_and_outputs():
     a, b = keras.Input((2,), name="a"), keras.Input((2,), name="b")
     both = keras.layers.Concatenate()([a, b])
@@ -81,6 +83,7 @@ def test_several_inputs_and_outputs():
     assert info["layers"]["two"]["output_shape"] == [None, 3]
 
 
+@pytest.mark.backend_free
 def test_subclassed_model(offline_run, read_back):
     class Subclassed(keras.Model):
         def __init__(self):

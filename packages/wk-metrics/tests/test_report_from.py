@@ -5,6 +5,8 @@ import pytest
 from wk_metrics import WandbMetricsLogger
 from wk_testing.training import STEPS, counting_model, fit
 
+pytestmark = pytest.mark.backend_free
+
 
 def run_as(process, offline_run, read_back, monkeypatch, **arguments):
     monkeypatch.setenv("WK_PROCESS", process)

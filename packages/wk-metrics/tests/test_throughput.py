@@ -31,6 +31,7 @@ def train(throughput, clock, *, step, wait, batches=10):
     return throughput.metrics(batches, samples=4 * batches)
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_arithmetic(monkeypatch, backend):
     monkeypatch.setattr("wk_metrics.throughput.backend", lambda: backend)
@@ -51,6 +52,7 @@ def test_arithmetic(monkeypatch, backend):
         assert "data_wait_share" not in metrics
 
 
+@pytest.mark.backend_free
 def test_first_execution_is_left_out_since_it_compiles(monkeypatch):
     monkeypatch.setattr("wk_metrics.throughput.backend", lambda: "tensorflow")
     clock = Clock()
@@ -69,6 +71,7 @@ def test_first_execution_is_left_out_since_it_compiles(monkeypatch):
     }
 
 
+@pytest.mark.backend_free
 def test_steps_that_run_behind_their_dispatch_do_not_wait(monkeypatch):
     monkeypatch.setattr("wk_metrics.throughput.backend", lambda: "torch")
     clock = Clock()

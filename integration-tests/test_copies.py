@@ -186,16 +186,18 @@ with wandb.init(dir=directory, id=run_id, resume="allow"):
 """
 
 
+@pytest.mark.backend_free
 def test_another_process(offline_run, tmp_path):
     offline_run()
     given = offline_run(reinit="create_new", id="given")
     callbacks = [WandbMetricsLogger("batch"), WandbMetricsLogger(run=given)]
     (tmp_path / "callbacks").write_bytes(pickle.dumps(callbacks))
-    process = run_script(OTHER_PROCESS, str(tmp_path), "given")
+    process = run_script(OTHER_PROCESS, str(tmp_path), "given", KERAS_BACKEND="jax")
     assert process.returncode == 0, process.stderr
     assert "reports to run 'given', which was passed as `run=` in another process" in process.stdout
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize("make", COPIES.values(), ids=COPIES)
 def test_not_during_a_fit(make, callbacks, offline_run):
     offline_run()

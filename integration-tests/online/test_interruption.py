@@ -12,6 +12,7 @@ import pytest
 
 from online.reading import column, read_path, sync
 from server.commands import WandbServer
+from wk_core.keras import backend
 from wk_testing.scripts import run_script
 from wk_testing.wandb_file import read_unfinished_run
 
@@ -38,10 +39,22 @@ ENDINGS = {
 }
 
 
-@pytest.mark.parametrize("error", ["RuntimeError", "KeyboardInterrupt"])
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_exception_in_fit(wandb_server: WandbServer, ending: str, error: str):
-    process = run_script(RAISING.format(error=error) + ENDINGS[ending])
+@pytest.mark.parametrize(
+    ("ending", "error", "its_backend"),
+    [
+        ("process", "KeyboardInterrupt", backend()),
+        # However it ends otherwise, once: on the backend that is imported soonest.
+        *(
+            pytest.param(ending, error, "jax", marks=pytest.mark.backend_free)
+            for ending in ENDINGS
+            for error in ("RuntimeError", "KeyboardInterrupt")
+            if (ending, error) != ("process", "KeyboardInterrupt")
+        ),
+    ],
+)
+def test_exception_in_fit(wandb_server: WandbServer, ending: str, error: str, its_backend: str):
+    script = RAISING.format(error=error) + ENDINGS[ending]
+    process = run_script(script, KERAS_BACKEND=its_backend)
 
     assert f"{error}: interrupted" in process.stderr
     seen = read_path("p/interrupted", wandb_server.url)

@@ -91,6 +91,7 @@ def test_documented_example(kind, offline_run, read_back):
         assert table.type_names["pred"] == {"number", "none"}
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize("kind", EXAMPLES)
 def test_predictions_refer_to_the_data(kind, offline_run, read_back):
     run = offline_run()
@@ -108,6 +109,7 @@ def test_predictions_refer_to_the_data(kind, offline_run, read_back):
         assert table.references == expected
 
 
+@pytest.mark.backend_free
 def test_table_is_the_one_that_wandb_writes(offline_run, read_back):
     rows = [[0, "a", 1.5, None, [1, 2]], [1, "b", float("nan"), True, [3, 4]]]
     columns = ["int", "text", "float", "bool", "list"]
@@ -130,6 +132,7 @@ def test_table_is_the_one_that_wandb_writes(offline_run, read_back):
     assert json.dumps(ours.json, sort_keys=True) == json.dumps(theirs, sort_keys=True)
 
 
+@pytest.mark.backend_free
 def test_other_name_of_the_method(offline_run, read_back):
     class Singular(Tables):
         add_model_predictions = WandbEvalCallback.add_model_predictions
@@ -144,6 +147,7 @@ def test_other_name_of_the_method(offline_run, read_back):
     assert [table.rows for table in tables] == [[[0, 1]], [[1, 1]]]
 
 
+@pytest.mark.backend_free
 def test_both_forms_of_a_cell(offline_run):
     offline_run()
     callback = example()
@@ -161,6 +165,7 @@ def test_both_forms_of_a_cell(offline_run):
     assert (np.asarray(reference[4][1].image) == images()[4, ..., 0]).all()
 
 
+@pytest.mark.backend_free
 def test_every_and_aliases(offline_run, read_back):
     run = offline_run()
     fit(Tables(every=2, aliases=["newest", "mine"]), epochs=5)
@@ -172,6 +177,7 @@ def test_every_and_aliases(offline_run, read_back):
     ] * 2
 
 
+@pytest.mark.backend_free
 def test_overridden_train_begin_and_epoch_end(offline_run, read_back):
     class Own(Tables):
         def on_train_begin(self, logs=None):  # noqa: ARG002
@@ -217,6 +223,7 @@ def test_every_n_batches(offline_run, read_back):
     assert all(table.column("pred")[0] in range(3) for table in tables)
 
 
+@pytest.mark.backend_free
 def test_batches_are_left_to_keras(offline_run):
     offline_run()
     for hook in ("on_train_batch_begin", "on_train_batch_end", "on_test_batch_end"):
@@ -237,6 +244,7 @@ def test_second_fit(offline_run, read_back):
         assert all(data.artifact.client_id in ref for ref in table.references.values())
 
 
+@pytest.mark.backend_free
 def test_run_that_is_named(offline_run, read_back):
     runs = [offline_run(reinit="create_new") for _ in range(2)]
     for run in runs:
@@ -245,11 +253,13 @@ def test_run_that_is_named(offline_run, read_back):
         assert len(logged_tables(read_back(run), f"run_{run.id}_pred")) == 1
 
 
+@pytest.mark.backend_free
 def test_no_run():
     with pytest.raises(wandb.Error, match=r"Tables needs a W&B run.*wandb.init\(\)"):
         Tables()
 
 
+@pytest.mark.backend_free
 def test_finished_run(offline_run):
     run = offline_run()
     run.finish()
@@ -257,6 +267,7 @@ def test_finished_run(offline_run):
         Tables(run=run)
 
 
+@pytest.mark.backend_free
 def test_disabled_run(tmp_path):
     class Costly(Tables):
         def add_ground_truth(self, *_):
@@ -276,6 +287,7 @@ def test_disabled_run(tmp_path):
     assert not [*tmp_path.rglob("*.wandb"), *tmp_path.rglob("*.json")]
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize(
     ("arguments", "telling"),
     [
@@ -292,6 +304,7 @@ def test_bad_arguments(offline_run, arguments, telling):
         Tables(**arguments)
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize("columns", ["id", ["a", "a"], [1.5], None])
 def test_bad_columns(offline_run, columns):
     class Columns(Tables):
@@ -303,6 +316,7 @@ def test_bad_columns(offline_run, columns):
         Columns()
 
 
+@pytest.mark.backend_free
 def test_subclass_without_predictions(offline_run):
     class Half(WandbEvalCallback):
         def add_ground_truth(self, logs=None):
@@ -313,6 +327,7 @@ def test_subclass_without_predictions(offline_run):
         Half([], [])
 
 
+@pytest.mark.backend_free
 def test_subclass_without_ground_truth(offline_run):
     class Half(WandbEvalCallback):
         def add_model_predictions(self, epoch, logs=None):
@@ -323,6 +338,7 @@ def test_subclass_without_ground_truth(offline_run):
         Half([], [])
 
 
+@pytest.mark.backend_free
 def test_wrong_number_of_cells(offline_run):
     class Short(Tables):
         def add_ground_truth(self, logs=None):  # noqa: ARG002
@@ -333,6 +349,7 @@ def test_wrong_number_of_cells(offline_run):
         fit(Short())
 
 
+@pytest.mark.backend_free
 def test_error_of_the_background_comes_back(offline_run, read_back):
     class Mixed(Tables):
         def add_model_predictions(self, epoch, logs=None):  # noqa: ARG002
@@ -345,6 +362,7 @@ def test_error_of_the_background_comes_back(offline_run, read_back):
     assert logged_tables(read_back(run), f"run_{run.id}_pred") == []
 
 
+@pytest.mark.backend_free
 def test_full_table(offline_run, monkeypatch):
     monkeypatch.setattr(wandb.Table, "MAX_ARTIFACT_ROWS", 3)
 
@@ -358,12 +376,14 @@ def test_full_table(offline_run, monkeypatch):
         fit(Many())
 
 
+@pytest.mark.backend_free
 def test_no_thread_is_left_behind(offline_run):
     offline_run()
     fit(example())
     assert not [each for each in threading.enumerate() if each.name.startswith("wk_")]
 
 
+@pytest.mark.backend_free
 def test_images_are_wandbs_own_afterwards(offline_run):
     offline_run()
     before = wandb.Image._initialize_from_data
@@ -403,13 +423,24 @@ ENDINGS = {
 }
 
 
-@pytest.mark.parametrize("error", ["RuntimeError", "KeyboardInterrupt"])
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_interrupted_process(tmp_path, ending, error):
+@pytest.mark.parametrize(
+    ("ending", "error", "its_backend"),
+    [
+        ("process", "KeyboardInterrupt", backend()),
+        # However it ends otherwise, once: on the backend that is imported soonest.
+        *(
+            pytest.param(ending, error, "jax", marks=pytest.mark.backend_free)
+            for ending in ENDINGS
+            for error in ("RuntimeError", "KeyboardInterrupt")
+            if (ending, error) != ("process", "KeyboardInterrupt")
+        ),
+    ],
+)
+def test_interrupted_process(tmp_path, ending, error, its_backend):
     fit = "classifier().fit(images(), classes(), epochs=9, verbose=0, callbacks=callbacks)"
     ending = ENDINGS[ending].format(fit=fit)
     script = SCRIPT.format(error=error, directory=str(tmp_path), ending=ending)
-    process = run_script(script)
+    process = run_script(script, KERAS_BACKEND=its_backend)
 
     assert f"{error}: interrupted" in process.stderr
     written = read_run(tmp_path)

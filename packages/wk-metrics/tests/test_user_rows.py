@@ -20,6 +20,7 @@ class LogByEpoch(keras.callbacks.Callback):
         self.run.log({"mine": epoch}, step=epoch)
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize("logger_comes", ["first", "last"])
 def test_rows_with_the_epoch_as_step_are_kept(offline_run, read_back, logger_comes):
     run = offline_run()
@@ -86,8 +87,10 @@ run.finish()
 """
 
 
+@pytest.mark.backend_free
 def test_with_batch_rows_wandb_says_that_it_drops_them(tmp_path):
-    process = run_script(WITH_BATCH_ROWS.format(directory=str(tmp_path)), WANDB_SILENT="false")
+    script = WITH_BATCH_ROWS.format(directory=str(tmp_path))
+    process = run_script(script, WANDB_SILENT="false", KERAS_BACKEND="jax")
 
     assert process.returncode == 0, process.stderr
     assert read_run(tmp_path).column("epoch/epoch") == [0, 1]

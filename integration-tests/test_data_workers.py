@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from wk_core.keras import backend
 from wk_testing.scripts import run_script
 from wk_testing.wandb_file import RunFile, read_run
 
@@ -57,9 +58,11 @@ with wandb.init(project="test", dir=directory, config=CONFIG):
 """
 
 
-def run_in_workers(script: str, method: str, directory: Path) -> tuple[RunFile, list[RunFile]]:
+def run_in_workers(
+    script: str, method: str, directory: Path, **environment: str
+) -> tuple[RunFile, list[RunFile]]:
     """Runs a training; returns its run, and those of its workers."""
-    process = run_script(script, method, str(directory))
+    process = run_script(script, method, str(directory), **environment)
     assert process.returncode == 0, process.stderr
     assert "Traceback" not in process.stderr
     runs = [read_run(path) for path in directory.glob("wandb/offline-run-*")]
@@ -69,10 +72,15 @@ def run_in_workers(script: str, method: str, directory: Path) -> tuple[RunFile, 
 
 
 @pytest.mark.parametrize(
-    "method", ["fork", pytest.param("forkserver", marks=pytest.mark.backend_free)]
+    ("method", "its_backend"),
+    [
+        ("fork", backend()),
+        # Each of the processes imports the backend anew.
+        pytest.param("forkserver", "jax", marks=pytest.mark.backend_free),
+    ],
 )
-def test_keras_data(method, tmp_path):
-    main, others = run_in_workers(KERAS, method, tmp_path)
+def test_keras_data(method, its_backend, tmp_path):
+    main, others = run_in_workers(KERAS, method, tmp_path, KERAS_BACKEND=its_backend)
 
     # Keras looks at batches in the main process, too; in a worker each is logged to both runs.
     loaded = Counter(main.column("loader/item"))

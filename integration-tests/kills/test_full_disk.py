@@ -4,6 +4,7 @@ Once a file system of its own really is full, where the system lets a test mount
 file can grow beyond a limit, which fails in the middle of a file, too, and can be had everywhere.
 """
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,13 @@ from wk_testing.scripts import run_script
 pytestmark = pytest.mark.backend_free
 
 SAVING = """
+import json
 import sys
 from pathlib import Path
 
 from kills.filling import full, limited, mount_small
 
-kind, name, directory = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+kind, directory, names = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
 if kind == "full":
     try:
         mount_small(directory)
@@ -31,38 +33,46 @@ from kills.reading import number_in
 from kills.writer import counting_model, fit
 from wk_checkpoint import CheckpointError, WandbModelCheckpoint
 
-path = directory / "checkpoints" / name
-model = counting_model()
+
+def save(path):
+    weights_only = path.name.endswith(".weights.h5")
+    fit(model, 1, [WandbModelCheckpoint(path, save_weights_only=weights_only)])
+
 with wandb.init(mode="offline", dir=directory.parent):
-    weights_only = name.endswith(".weights.h5")
-    fit(model, 1, [WandbModelCheckpoint(path, save_weights_only=weights_only)])
-    with full(directory) if kind == "full" else limited():
-        try:
-            fit(model, 1, [WandbModelCheckpoint(path, save_weights_only=weights_only)])
-        except CheckpointError as error:
-            print(error)
-    print(number_in(path), [entry.name for entry in path.parent.iterdir()])
-    fit(model, 1, [WandbModelCheckpoint(path, save_weights_only=weights_only)])
-    print(number_in(path), [entry.name for entry in path.parent.iterdir()])
+    for name in names:
+        path = directory / "checkpoints" / name / name
+        model = counting_model()
+        save(path)
+        error = None
+        with full(directory) if kind == "full" else limited():
+            try:
+                save(path)
+            except CheckpointError as raised:
+                error = str(raised)
+        seen = [(number_in(path), [entry.name for entry in path.parent.iterdir()])]
+        save(path)
+        seen.append((number_in(path), [entry.name for entry in path.parent.iterdir()]))
+        print(json.dumps([error, *seen]))
 """
 
+NAMES = ("model.keras", "model.weights.h5", "models")
 REASONS = {"full": "No space left on device", "limited": "File too large"}
 
 
-@pytest.mark.parametrize("name", ["model.keras", "model.weights.h5", "models"])
 @pytest.mark.parametrize("kind", REASONS)
-def test_no_room_for_a_checkpoint(kind: str, name: str, tmp_path: Path):
+def test_no_room_for_a_checkpoint(kind: str, tmp_path: Path):
     directory = tmp_path / "small"
     directory.mkdir()
-    process = run_script(SAVING, kind, name, str(directory), KERAS_BACKEND="tensorflow")
+    process = run_script(SAVING, kind, str(directory), *NAMES, KERAS_BACKEND="tensorflow")
     if "no mount" in process.stderr:
         pytest.skip(f"a file system of the test's own: {process.stderr}")
 
     assert process.returncode == 0, process.stderr
-    *said, before, after = process.stdout.splitlines()
-    error = " ".join(said)
-    assert "epoch_0" in error
-    assert str(directory / "checkpoints" / name) in error
-    assert REASONS[kind] in error
-    assert before == f"1 ['{name}']"  # the earlier one, and no leftovers
-    assert after == f"3 ['{name}']"
+    for name, line in zip(NAMES, process.stdout.splitlines(), strict=True):
+        error, before, after = json.loads(line)
+        assert error is not None, name
+        assert "epoch_0" in error
+        assert str(directory / "checkpoints" / name / name) in error
+        assert REASONS[kind] in error
+        assert before == [1, [name]]  # the earlier one, and no leftovers
+        assert after == [3, [name]]

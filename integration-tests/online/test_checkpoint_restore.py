@@ -73,9 +73,12 @@ def test_every_name_leads_to_its_checkpoint(trained: Path):
 
 
 @pytest.mark.backend_free
-@pytest.mark.usefixtures("trained")
-def test_missing_checkpoint_is_an_error_that_names_those_there_are():
+@pytest.mark.usefixtures("wandb_server")
+def test_missing_checkpoint_is_an_error_that_names_those_there_are(tmp_path: Path):
     model = random_model()
+    with wandb.init(project="p", id="trained"):
+        checkpoint = WandbModelCheckpoint(tmp_path / "model.keras", monitor="loss")
+        model.fit(Shuffled(), epochs=3, shuffle=False, verbose=0, callbacks=[checkpoint])
     with wandb.init(project="p", id="trained", resume="must"):
         with pytest.raises(FileNotFoundError, match="'epoch_9'") as missing:
             restore(model, "epoch_9")

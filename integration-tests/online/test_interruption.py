@@ -91,14 +91,19 @@ class Training:
 
     Args:
         mode: The mode of its run.
+        its_backend: What it trains on.
         errors: Where its errors go.
     """
 
-    def __init__(self, mode: str, errors: IO[str]) -> None:
+    def __init__(self, mode: str, its_backend: str, errors: IO[str]) -> None:
         environment = {key: value for key, value in os.environ.items() if key != "WANDB_SERVICE"}
+        environment |= {
+            "KERAS_BACKEND": its_backend,
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+        }
         self.process = subprocess.Popen(
             [sys.executable, "-c", ENDLESS, mode],
-            env={**environment, "PYTHONPATH": str(Path(__file__).parents[1])},
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -142,15 +147,13 @@ class Training:
 
 
 @pytest.fixture
-def start_training(
-    tmp_path: Path, wandb_server: WandbServer
-) -> Iterator[Callable[[str], Training]]:
+def start_training(tmp_path: Path, wandb_server: WandbServer) -> Iterator[Callable[..., Training]]:
     assert wandb_server.running
     started: list[Training] = []
     with (tmp_path / "errors.txt").open("w") as errors:
 
-        def start(mode: str) -> Training:
-            started.append(Training(mode, errors))
+        def start(mode: str, its_backend: str = backend()) -> Training:
+            started.append(Training(mode, its_backend, errors))
             return started[-1]
 
         yield start
@@ -158,9 +161,7 @@ def start_training(
         training.close()
 
 
-def test_ctrl_c(
-    wandb_server: WandbServer, start_training: Callable[[str], Training], tmp_path: Path
-):
+def test_ctrl_c(wandb_server: WandbServer, start_training: Callable[..., Training], tmp_path: Path):
     training = start_training("online")
     while training.ended_batch < 50:
         training.go_on()
@@ -179,9 +180,9 @@ def test_ctrl_c(
 @pytest.mark.backend_free
 @pytest.mark.parametrize("mode", ["online", "offline"])
 def test_killed_process(
-    wandb_server: WandbServer, start_training: Callable[[str], Training], mode: str
+    wandb_server: WandbServer, start_training: Callable[..., Training], mode: str
 ):
-    training = start_training(mode)
+    training = start_training(mode, "jax")  # which is imported soonest
     flushed: list[int] = []
     while not flushed:
         training.go_on()

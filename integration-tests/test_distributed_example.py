@@ -10,7 +10,8 @@ import pytest
 
 from wk_testing.wandb_file import read_run
 
-pytestmark = pytest.mark.backend_free  # the example chooses its backend itself
+# The example chooses its backend itself.
+pytestmark = [pytest.mark.backend_free, pytest.mark.slow]
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "distributed.py"
 

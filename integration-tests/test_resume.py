@@ -10,6 +10,8 @@ import pytest
 
 from wk_testing.wandb_file import read_run, read_unfinished_run
 
+pytestmark = pytest.mark.slow
+
 RESUME = Path(__file__).parent.parent / "examples" / "resume.py"
 STEPS, EPOCHS = 44, 12
 DIE_AFTER = 8 * STEPS + 30

@@ -9,7 +9,7 @@ from distributed.training import EPOCHS, PROJECT, kept
 from online.reading import column, read_path
 from server.process import free_port
 
-pytestmark = pytest.mark.backend_free
+pytestmark = [pytest.mark.backend_free, pytest.mark.slow]
 
 
 def launch(directory, coordinator, index):

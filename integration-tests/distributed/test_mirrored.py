@@ -5,7 +5,7 @@ import pytest
 from distributed.checks import check_restored, check_run, runs
 from distributed.processes import Launch, run_together
 
-pytestmark = pytest.mark.backend_free
+pytestmark = [pytest.mark.backend_free, pytest.mark.slow]
 
 
 def test_two_replicas_are_one_training(reference, wandb_server, tmp_path):

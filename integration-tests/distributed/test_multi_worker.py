@@ -9,7 +9,7 @@ from distributed.processes import Launch, run_together
 from distributed.training import EPOCHS
 from server.process import free_port
 
-pytestmark = pytest.mark.backend_free
+pytestmark = [pytest.mark.backend_free, pytest.mark.slow]
 
 
 def launch_two(module, *arguments, **variables):

@@ -10,7 +10,7 @@ from distributed.processes import Launch, run_together
 from distributed.training import BATCHES, EPOCHS, PROJECT, kept
 from online.reading import column, read_path, versions
 
-pytestmark = pytest.mark.backend_free
+pytestmark = [pytest.mark.backend_free, pytest.mark.slow]
 
 
 @pytest.fixture

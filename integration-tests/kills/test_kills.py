@@ -16,6 +16,7 @@ pytestmark = pytest.mark.backend_free
 StartRun = Callable[..., wandb.Run]
 
 
+@pytest.mark.slow
 def test_a_dozen_kills():
     campaign = run_script("from kills.__main__ import main; main()", "--kills", "12")
 

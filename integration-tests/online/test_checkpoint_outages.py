@@ -20,7 +20,7 @@ from wk_checkpoint import Retention, WandbModelCheckpoint
 from wk_core.keras import keras
 from wk_testing.resuming import Shuffled, random_model
 
-pytestmark = pytest.mark.backend_free
+pytestmark = [pytest.mark.backend_free, pytest.mark.slow]
 
 # How long training may stand still between two epochs: far below the outages.
 BOUND = 1.0

@@ -46,6 +46,7 @@ def checkpoints_kept(run: wandb.Run) -> list[str]:
     return [Path(name).name for name in staged_files(run) if name.endswith(".keras")]
 
 
+@pytest.mark.slow
 def test_server_that_stays_away_leaves_the_checkpoints_here(
     wandb_server: WandbServer, tmp_path: Path
 ):

@@ -17,6 +17,8 @@ from wk_metrics import WandbMetricsLogger
 from wk_testing.resuming import BATCHES, Shuffled, random_model, same, values
 from wk_testing.scripts import run_script
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = 4
 EPOCH, BATCH = 2, 3
 """When the first process ends."""

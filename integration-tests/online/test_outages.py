@@ -17,7 +17,7 @@ from wk_core.keras import keras
 from wk_metrics import WandbMetricsLogger
 from wk_testing.training import STEPS, counting_model, fit
 
-pytestmark = pytest.mark.backend_free
+pytestmark = [pytest.mark.backend_free, pytest.mark.slow]
 
 OUTAGE = 20.0
 # How long a hook may take: far below the outage, far above what it takes on a busy machine.

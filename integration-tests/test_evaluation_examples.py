@@ -20,7 +20,7 @@ EXPECTED = {
     "detection": (60, "val/recall", 0.2),
     "text": (200, "val/accuracy", 0.6),
 }
-# Which ones are run on every backend; one shows all that the others ask of it.
+# These are run on every backend; the other two ask no more of it.
 ON_EVERY_BACKEND = {"classification", "detection", "text"}
 
 

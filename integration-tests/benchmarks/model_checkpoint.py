@@ -262,7 +262,8 @@ def touch_memory(size: float) -> None:
 
 def median(times: list[Times], figure: str) -> float:
     """Returns the median over all checkpoints of all fits: one that was disturbed counts little."""
-    return statistics.median(value for fit in times for value in getattr(fit, figure))
+    values: list[float] = [value for fit in times for value in getattr(fit, figure)]
+    return statistics.median(values)
 
 
 def milliseconds(seconds: float) -> str:

@@ -170,6 +170,20 @@ def test_training_goes_on_bit_for_bit(offline_run):
     assert history == same_history
 
 
+def test_gradients_are_those_of_the_end_of_an_epoch_though_training_goes_on(offline_run, read_back):
+    x, y = np.tile(X, (200, 1)), np.tile(Y, (200, 1))  # a pass takes longer than an epoch
+    norms = []
+    for data in ((x, y), [(x, y)]):  # beside training where that can be; while training waits
+        run = offline_run()
+        model = random_model()
+        logger = GradientLogger(data, batch_size=len(x), run=run)
+        model.fit(X, Y, batch_size=8, epochs=5, verbose=0, callbacks=[logger])
+        run.finish()
+        norms.append(read_back(run).column("gradients/global_norm"))
+    assert len(set(norms[0])) == 5
+    assert norms[0] == pytest.approx(norms[1], rel=1e-5)
+
+
 class Unequal(keras.utils.PyDataset):
     def __init__(self, data):
         super().__init__()
@@ -337,9 +351,9 @@ def _pattern(telling):
 @pytest.mark.backend_free  # op by op, JAX takes long
 def test_eager_models_are_not_compiled():
     model, data, _ = regularised()
-    compiled = differentiation_of(model).totals(TrainingData(data).batches(6), 1.0)
+    compiled = differentiation_of(model).begin_pass()(TrainingData(data).batches(6), 1.0)
     model.compile("sgd", "mse", run_eagerly=True)
-    eager = differentiation_of(model).totals(TrainingData(data).batches(6), 1.0)
+    eager = differentiation_of(model).begin_pass()(TrainingData(data).batches(6), 1.0)
     for one, other in zip(compiled.gradients, eager.gradients, strict=True):
         one, other = map(keras.ops.convert_to_numpy, (one, other))
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)

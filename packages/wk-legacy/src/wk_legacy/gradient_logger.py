@@ -32,6 +32,8 @@ class GradientLogger(PartLogger):
     callback. Class weights that `fit` is given are not known to it. Where mixed precision scales
     the loss, the gradients are those of the loss before that.
 
+    On a CPU, TensorFlow and JAX go through arrays while the next epoch trains; else training waits.
+
     The gradient over all of the data is the mean of those of the batches, each weighed with its
     number of samples, as Keras weighs the losses that it shows.
 

@@ -1,7 +1,9 @@
 """The gradients of a model's loss, as a part of an epoch's row."""
 
 import math
+import threading
 from collections import defaultdict
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -12,7 +14,7 @@ from wk_core.keras import keras, sync_state
 from wk_core.keras_saving import all_layers
 from wk_core.keras_training import has_loss, loss_scale
 from wk_eval.arrays import as_array
-from wk_legacy.differentiation import Differentiation, Totals, differentiation_of
+from wk_legacy.differentiation import Differentiation, Pass, Totals, differentiation_of
 from wk_legacy.histograms import Distribution
 from wk_legacy.part import MakeRow, Part
 from wk_legacy.training_data import TrainingData
@@ -49,6 +51,7 @@ class GradientPart(Part):
         self._given_size = batch_size
         self._model: Any = None
         self._differentiation: Differentiation | None = None
+        self._last: _Once | None = None
 
     def begin(self, model: Any) -> None:
         """Looks whether model and data fit, by the gradients of the first batch.
@@ -64,20 +67,30 @@ class GradientPart(Part):
                 f"model a `compute_loss` of its own. Received: {type(model).__name__} without both"
             )
         self._model = model
-        self._differentiation = None
+        self._differentiation = self._last = None
         if model.built:  # Keras 2 builds some models in their first step
-            self._prepare()
-            batch = next(self._data.batches(self._batch_size))
-            self._take([batch], scale=1.0)
+            differentiation = self._prepare()
+            differentiation.begin_pass()(self._data.shapes(self._batch_size), 1.0)
 
     def take(self, epoch: int) -> MakeRow:  # noqa: ARG002
-        """Goes through the data; returns what makes histograms and norms of the gradients."""
-        if self._differentiation is None:
-            self._prepare()
-        sync_state(self._model)
-        return partial(_row, self._totals(), self._names, self._layers)
+        """Returns what makes histograms and norms of the gradients.
 
-    def _prepare(self) -> None:
+        Where it can, that goes through the data while training goes on; else this does now.
+        """
+        differentiation = self._differentiation or self._prepare()
+        if self._last is not None:
+            self._last()  # one at a time: each holds the weights of its epoch
+        sync_state(self._model)
+        scale = loss_scale(self._model) if self._halves else 1.0
+        totals = _Once(partial(self._totals, differentiation.begin_pass(), scale))
+        if self._data.in_arrays and differentiation.goes_on_beside_training:
+            self._last = totals
+        else:
+            totals()
+        names, layers = self._names, self._layers
+        return lambda: _row(totals(), names, layers)
+
+    def _prepare(self) -> Differentiation:
         model = self._model
         weights = model.trainable_variables
         if not weights:
@@ -89,21 +102,36 @@ class GradientPart(Part):
         self._names = [names[id(weight)] for weight in weights]
         self._layers = [layers.get(id(weight)) for weight in weights]
         self._batch_size = self._given_size or _fast_batch_size(model)
-        self._differentiation = differentiation_of(model)
         self._halves = any(layer.compute_dtype == "float16" for layer in all_layers(model))
+        self._differentiation = differentiation_of(model)
+        return self._differentiation
 
-    def _totals(self) -> Totals:
-        scale = loss_scale(self._model) if self._halves else 1.0
-        totals = self._take(self._data.batches(self._batch_size), scale)
+    def _totals(self, gradients: Pass, scale: float) -> Totals:
+        totals = gradients(self._data.batches(self._batch_size), scale)
         # Where the training's own scale is too large, it leaves out the step and tries a smaller.
         while scale > 1.0 and _overflows(totals):
             scale = max(1.0, scale / _LESS)
-            totals = self._take(self._data.batches(self._batch_size), scale)
+            totals = gradients(self._data.batches(self._batch_size), scale)
         return totals
 
-    def _take(self, batches: Any, scale: float) -> Totals:
-        assert self._differentiation is not None
-        return self._differentiation.totals(batches, scale)
+
+class _Once:
+    """Totals that whoever asks first takes, and others wait for.
+
+    Args:
+        take: Takes them; called once.
+    """
+
+    def __init__(self, take: Callable[[], Totals]) -> None:
+        self._take: Callable[[], Totals] | None = take
+        self._lock = threading.Lock()
+
+    def __call__(self) -> Totals:
+        with self._lock:
+            if self._take is not None:
+                self._totals = self._take()
+                self._take = None
+        return self._totals
 
 
 def _row(totals: Totals, names: list[str], layers: list[str | None]) -> dict[str, Any]:

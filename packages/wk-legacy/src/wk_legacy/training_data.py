@@ -68,23 +68,42 @@ class TrainingData:
             TypeError: If what the data yield are not tuples as above.
             ValueError: If they yield nothing, or arrays of different lengths.
         """
+        if self.in_arrays:
+            yield from (self._slice(start, size) for start in self._starts(size))
+            return
         nothing = True
-        for parts in self._slices(size) if self.in_arrays else map(_parts, self._batches()):
+        for batch in self._batches():
             nothing = False
-            x, y, sample_weight = _map(_as_native, parts)
-            yield Batch(x, y, sample_weight, _count((x, y, sample_weight)))
+            yield _batch(_parts(batch))
         if nothing:
             raise ValueError("`training_data` must have samples. Received: data without any.")
 
-    def _slices(self, size: int) -> Iterator[tuple[Any, Any, Any]]:
-        for start in range(0, _count(self._data), size):
-            yield _map(lambda array, at=start: _as_floatx(array[at : at + size]), self._data)
+    def shapes(self, size: int) -> Iterator[Batch]:
+        """Yields a batch of each shape that arrays have in batches; of other data the first.
+
+        Args:
+            size: As for `batches`.
+        """
+        yield next(self.batches(size))
+        if self.in_arrays:
+            yield self._slice(self._starts(size)[-1], size)
+
+    def _starts(self, size: int) -> range:
+        return range(0, _count(self._data), size)
+
+    def _slice(self, start: int, size: int) -> Batch:
+        return _batch(_map(lambda array: _as_floatx(array[start : start + size]), self._data))
 
     def _batches(self) -> Iterable[Any]:
         if isinstance(self._data, PyDataset):
             return (self._data[number] for number in range(_length(self._data)))
         batches: Iterable[Any] = self._data
         return batches
+
+
+def _batch(parts: Any) -> Batch:
+    x, y, sample_weight = _map(_as_native, parts)
+    return Batch(x, y, sample_weight, _count((x, y, sample_weight)))
 
 
 def _check_batches(data: Any) -> None:

@@ -1,9 +1,9 @@
 """The gradients of a model's loss, by the differentiation of Keras' backend."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from wk_core.keras import LEGACY, backend
 from wk_legacy.training_data import Batch
@@ -25,17 +25,23 @@ class Totals:
     loss: Any
 
 
+Pass: TypeAlias = Callable[[Iterable[Batch], float], Totals]
+"""Adds up the gradients of batches.
+
+It takes the batches, and what the loss is multiplied with before it is differentiated, and its
+gradients are divided by, so that those of half precision do not vanish.
+"""
+
+
 class Differentiation(Protocol):
     """Takes the gradients of a model's loss, and leaves no trace in the model."""
 
-    def totals(self, batches: Iterable[Batch], scale: float) -> Totals:
-        """Adds up the gradients of batches.
+    @property
+    def goes_on_beside_training(self) -> bool:
+        """Whether a pass may go on in another thread while the model trains."""
 
-        Args:
-            batches: The batches.
-            scale: What the loss is multiplied with before it is differentiated, and its gradients
-                are divided by, so that those of half precision do not vanish.
-        """
+    def begin_pass(self) -> Pass:
+        """Returns what takes the gradients at the values that the weights have now."""
 
 
 def differentiation_of(model: Any) -> Differentiation:

@@ -28,9 +28,9 @@ def of_model(model: Any) -> Stateless:
         ]
         return gradients, total + value * factor, state
 
-    compiled = add if model.run_eagerly else jax.jit(add, donate_argnums=1)
-
-    def step(*arguments: Any) -> tuple[list[Any], Any, list[Any]]:
-        return compiled([weight.value for weight in loss.weights], *arguments)
-
-    return Stateless(loss, step)
+    if model.run_eagerly:
+        return Stateless(loss, add, goes_on_beside_training=False)
+    devices = {device for weight in loss.weights for device in weight.value.devices()}
+    beside = all(device.platform == "cpu" for device in devices)
+    step = jax.jit(add, donate_argnums=1)
+    return Stateless(loss, step, goes_on_beside_training=beside)

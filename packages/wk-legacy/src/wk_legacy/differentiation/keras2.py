@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from wk_core.keras_saving import metric_variables
 from wk_core.keras_training import training_loss, training_outputs
-from wk_legacy.differentiation import Totals
+from wk_legacy.differentiation import Pass, Totals
 from wk_legacy.training_data import Batch
 
 
@@ -20,6 +20,8 @@ def of_model(model: Any) -> "_Kept":
 class _Kept:
     """Takes gradients, and puts back what Keras 2 assigns to variables on the way."""
 
+    goes_on_beside_training = False  # it reads and assigns the model's own variables
+
     def __init__(self, model: Any) -> None:
         self._model = model
         self._weights = list(model.trainable_variables)
@@ -27,8 +29,11 @@ class _Kept:
             self._add if model.run_eagerly else tf.function(self._add, reduce_retracing=True)
         )
 
-    def totals(self, batches: Iterable[Batch], scale: float) -> Totals:
-        """Adds up the gradients of batches."""
+    def begin_pass(self) -> Pass:
+        """Returns what takes the gradients at the values that the weights have now."""
+        return self._totals
+
+    def _totals(self, batches: Iterable[Batch], scale: float) -> Totals:
         model = self._model
         variables = [*model.non_trainable_variables, *metric_variables(model)]
         kept = [(variable, variable.read_value()) for variable in variables]

@@ -1,17 +1,21 @@
 """Keras 3's stateless calls, on which the backends' differentiation stands."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from wk_core.keras import keras
-from wk_core.keras_training import training_loss, training_outputs
-from wk_legacy.differentiation import Totals
+from wk_core.keras_training import frozen_value, training_loss, training_outputs
+from wk_legacy.differentiation import Pass, Totals
 from wk_legacy.training_data import Batch
 
 Step: TypeAlias = Callable[..., tuple[list[Any], Any, list[Any]]]
-"""Adds a batch: `(gradients, loss, state, batch, scale, factor)`, and returns the first three."""
+"""Adds a batch: `(weights, gradients, loss, state, batch, scale, factor)`.
+
+Returns gradients, loss and state.
+"""
 
 
 class StatelessLoss:
@@ -27,7 +31,7 @@ class StatelessLoss:
     def __init__(self, model: Any) -> None:
         self._model = model
         self.weights: list[Any] = list(model.trainable_variables)
-        self._state: list[Any] = list(model.non_trainable_variables)
+        self.state: list[Any] = list(model.non_trainable_variables)
 
     def __call__(
         self, values: list[Any], state: list[Any], batch: Any, scale: Any
@@ -41,16 +45,12 @@ class StatelessLoss:
             scale: What the loss is multiplied with.
         """
         x, y, sample_weight = batch
-        mapping = zip([*self.weights, *self._state], [*values, *state], strict=True)
+        mapping = zip([*self.weights, *self.state], [*values, *state], strict=True)
         with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
             outputs = training_outputs(self._model, x)
             loss = training_loss(self._model, x, y, outputs, sample_weight)
-            after = [scope.get_current_value(variable) for variable in self._state]
+            after = [scope.get_current_value(variable) for variable in self.state]
         return loss * keras.ops.cast(scale, loss.dtype), after
-
-    def state(self) -> list[Any]:
-        """Returns the values that the variables other than the weights have now."""
-        return [variable.value for variable in self._state]
 
 
 class Stateless:
@@ -61,22 +61,35 @@ class Stateless:
     Args:
         loss: The loss.
         step: What adds a batch.
+        goes_on_beside_training: Whether a pass may go on while the model trains: where the step is
+            compiled, and where memory is not short, as it is on accelerators.
     """
 
-    def __init__(self, loss: StatelessLoss, step: Step) -> None:
+    def __init__(self, loss: StatelessLoss, step: Step, *, goes_on_beside_training: bool) -> None:
         self._loss = loss
         self._step = step
+        self.goes_on_beside_training = goes_on_beside_training
 
-    def totals(self, batches: Iterable[Batch], scale: float) -> Totals:
-        """Adds up the gradients of batches."""
+    def begin_pass(self) -> Pass:
+        """Returns what takes the gradients at the values that the weights have now."""
+        value_of = frozen_value if self.goes_on_beside_training else _value
+        return partial(
+            self._totals,
+            list(map(value_of, self._loss.weights)),
+            list(map(value_of, self._loss.state)),
+        )
+
+    def _totals(
+        self, weights: list[Any], state: list[Any], batches: Iterable[Batch], scale: float
+    ) -> Totals:
         gradients = [
             keras.ops.zeros(weight.shape, _precise(weight.dtype)) for weight in self._loss.weights
         ]
-        loss, state = keras.ops.zeros(()), self._loss.state()
-        samples = 0
+        loss, samples = keras.ops.zeros(()), 0
         for batch in batches:
             samples += batch.count
             gradients, loss, state = self._step(
+                weights,
                 gradients,
                 loss,
                 state,
@@ -85,6 +98,10 @@ class Stateless:
                 np.float32(batch.count / scale),
             )
         return Totals(gradients, samples, loss)
+
+
+def _value(variable: Any) -> Any:
+    return variable.value
 
 
 def _precise(dtype: str) -> str:

@@ -12,10 +12,16 @@ def of_model(model: Any) -> Stateless:
     loss = StatelessLoss(model)
 
     def step(
-        gradients: list[Any], total: Any, state: list[Any], batch: Any, scale: Any, factor: Any
+        values: list[Any],
+        gradients: list[Any],
+        total: Any,
+        state: list[Any],
+        batch: Any,
+        scale: Any,
+        factor: Any,
     ) -> tuple[list[Any], Any, list[Any]]:
+        values = [tf.convert_to_tensor(value) for value in values]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            values = [tf.convert_to_tensor(weight.value) for weight in loss.weights]
             tape.watch(values)
             value, state = loss(values, state, batch, scale)
         added = tape.gradient(value, values, unconnected_gradients=tf.UnconnectedGradients.ZERO)
@@ -27,8 +33,10 @@ def of_model(model: Any) -> Stateless:
         return gradients, total + tf.cast(value, total.dtype) * factor, state
 
     if model.run_eagerly:
-        return Stateless(loss, step)
-    return Stateless(loss, tf.function(step, reduce_retracing=True, autograph=False))
+        return Stateless(loss, step, goes_on_beside_training=False)
+    beside = all("CPU" in weight.value.device for weight in loss.weights)
+    compiled = tf.function(step, reduce_retracing=True, autograph=False)
+    return Stateless(loss, compiled, goes_on_beside_training=beside)
 
 
 def _as(factor: Any, like: Any) -> Any:

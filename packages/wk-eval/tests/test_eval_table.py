@@ -1,7 +1,9 @@
 """What the tables take, and what can be read back from them."""
 
 import datetime
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -34,6 +36,27 @@ def test_rows_are_read_while_they_wait_and_afterwards(log):
     assert len(table.data) == 2
     assert table.get_column("b") == ["x", "y"]
     assert [int(index) for index, _ in table.iterrows()] == [0, 1]
+
+
+def test_last_row_can_be_the_first_one_that_is_read(log):
+    table = log.table(["a"])
+    table.add_data(1)
+    assert table.data[-1] == [1]
+
+
+def test_what_nobody_needs_any_more_is_gone_at_once(log):
+    gc.disable()
+    try:
+        table = log.table(["image"])
+        table.add_data(wandb.Image(np.zeros((4, 4), "uint8")))
+        log.log_data(table, "val", "dataset", "val_data")
+        log.flush()
+        assert table.data[0]
+        store = weakref.ref(table.store)
+        del table
+        assert store() is None
+    finally:
+        gc.enable()
 
 
 def test_kinds_of_cells(log, read_back):

@@ -16,6 +16,7 @@ from wk_eval.table_store import TableStore
 _CHUNK_ROWS: Final = 1024
 # How many rows with images, so that it can begin with them while more are added.
 _CHUNK_IMAGES: Final = 16
+_NOTHING_READ: Final[tuple[int | None, list[Any]]] = (None, [])
 _UNKNOWN: Final = _dtypes.UnknownType()  # type: ignore[no-untyped-call]
 
 
@@ -45,7 +46,7 @@ class EvalTable(wandb.Table):
         allow_mixed_types: bool = False,
     ) -> None:
         self.count = 0
-        self._rows = _Rows(self)
+        self.last_read: tuple[int | None, list[Any]] = _NOTHING_READ
         super().__init__(columns=[*columns], allow_mixed_types=allow_mixed_types)
         self._background = background
         self._source: TableStore | None = None if source is None else source.store
@@ -58,7 +59,8 @@ class EvalTable(wandb.Table):
     @property  # type: ignore[override]  # wandb has a list
     def data(self) -> "_Rows":
         """The rows, read back one at a time."""
-        return self._rows
+        # Made anew: a table that its rows refer to would keep its files until garbage is collected.
+        return _Rows(self)
 
     @data.setter
     def data(self, rows: list[Any]) -> None:
@@ -67,7 +69,7 @@ class EvalTable(wandb.Table):
 
     def __getitem__(self, index: int) -> list[Any]:
         """Returns a row."""
-        return self._rows[index]
+        return self.data[index]
 
     def add_data(self, *data: Any) -> None:
         """Adds a row; waits where storing cannot keep up.
@@ -121,7 +123,7 @@ class EvalTable(wandb.Table):
                 f"Received: name={name!r}, {len(data)} cells"
             )
         self.flush()
-        rows = self._rows if self.count else [[]] * len(data)
+        rows = self.data if self.count else [[]] * len(data)
         self.columns.append(name)
         self._column_types.params["type_map"][name] = _dtypes.TypeRegistry.type_from_dtype(
             _dtypes.OptionalType(_UNKNOWN) if optional else _UNKNOWN
@@ -130,7 +132,7 @@ class EvalTable(wandb.Table):
         for row, cell in zip(rows, data, strict=True):
             store.write([store.prepare([*row, cell])])
         self.store, self.count = store, len(store)
-        self._rows = _Rows(self)
+        self.last_read = _NOTHING_READ
 
     def write(self, rows: Iterable[Sequence[Any]]) -> None:
         """Writes rows at once; for the background thread."""
@@ -184,7 +186,6 @@ class _Rows(Sequence[list[Any]]):
 
     def __init__(self, table: EvalTable) -> None:
         self._table = table
-        self._last: tuple[int, list[Any]] = (-1, [])
 
     def __len__(self) -> int:
         return self._table.count
@@ -198,7 +199,7 @@ class _Rows(Sequence[list[Any]]):
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             return [self[each] for each in range(*index.indices(len(self)))]
-        known, row = self._last  # a row's cells are mostly asked for one after the other
+        known, row = self._table.last_read  # a row's cells are mostly asked for one after the other
         if index == known:
             return row
         number = index + len(self) if index < 0 else index
@@ -206,7 +207,7 @@ class _Rows(Sequence[list[Any]]):
             raise IndexError(f"There are {len(self)} rows. Received: {index!r}")
         waiting = self._table.waiting.get(number)
         row = self._table.store.read(number) if waiting is None else [*map(_shown, waiting)]
-        self._last = (number, row)
+        self._table.last_read = (number, row)
         return row
 
 

@@ -51,25 +51,34 @@ class Gate:
         operation = operation_name(json.loads(body)) if kind == "graphql" else None
         fault = self._faults.next_for(kind, request.method, operation)
         status: int | None = None
+        is_noted = False
+
+        def note() -> None:
+            nonlocal is_noted
+            if not is_noted:
+                is_noted = True
+                self._journal.note_request(
+                    kind=kind,
+                    method=request.method,
+                    path=request.url.path,
+                    operation=operation,
+                    status=status,
+                    fault=fault and fault.action,
+                )
 
         async def noting_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+            elif not message.get("more_body"):
+                note()  # before the client has its answer: it may ask at once what was noted
             if fault is None or fault.action != "lose_reply":
                 await send(message)
 
         try:
             await self._handle(fault, scope, body, receive, noting_send)
         finally:
-            self._journal.note_request(
-                kind=kind,
-                method=request.method,
-                path=request.url.path,
-                operation=operation,
-                status=status,
-                fault=fault and fault.action,
-            )
+            note()
             if fault is None and (status is None or status >= 500):
                 self._journal.note_gap(f"{request.method} {request.url.path}: broke the server")
 

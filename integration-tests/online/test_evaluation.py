@@ -16,8 +16,6 @@ from wk_eval import ClassificationEval, SegmentationEval, WandbEvalCallback
 from wk_testing.classifier import classes, classifier, images
 from wk_testing.documented_evaluations import example
 
-pytestmark = pytest.mark.backend_free
-
 
 class Anew(WandbEvalCallback):
     """Makes the images of the predictions anew, instead of taking those of the data."""

@@ -13,6 +13,7 @@ import pytest
 from online.reading import column, read_path, sync
 from server.commands import WandbServer
 from wk_core.keras import backend
+from wk_testing.endings import interruptions
 from wk_testing.scripts import run_script
 from wk_testing.wandb_file import read_unfinished_run
 
@@ -39,19 +40,7 @@ ENDINGS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("ending", "error", "its_backend"),
-    [
-        ("process", "KeyboardInterrupt", backend()),
-        # However it ends otherwise, once: on the backend that is imported soonest.
-        *(
-            pytest.param(ending, error, "jax", marks=pytest.mark.backend_free)
-            for ending in ENDINGS
-            for error in ("RuntimeError", "KeyboardInterrupt")
-            if (ending, error) != ("process", "KeyboardInterrupt")
-        ),
-    ],
-)
+@pytest.mark.parametrize(("ending", "error", "its_backend"), interruptions(ENDINGS))
 def test_exception_in_fit(wandb_server: WandbServer, ending: str, error: str, its_backend: str):
     script = RAISING.format(error=error) + ENDINGS[ending]
     process = run_script(script, KERAS_BACKEND=its_backend)

@@ -8,8 +8,6 @@ from online.reading import column, read_path, sync
 from wk_legacy import WandbCallback
 from wk_testing.classifier import classes, classifier, images
 
-pytestmark = pytest.mark.backend_free
-
 LABELS = ["first", "second", "third"]
 
 

@@ -18,6 +18,7 @@ from wk_testing.documented_evaluations import (
     WandbClfEvalCallback,
     example,
 )
+from wk_testing.endings import interruptions
 from wk_testing.scripts import run_script
 from wk_testing.tables import logged_tables
 from wk_testing.wandb_file import read_run
@@ -91,7 +92,6 @@ def test_documented_example(kind, offline_run, read_back):
         assert table.type_names["pred"] == {"number", "none"}
 
 
-@pytest.mark.backend_free
 @pytest.mark.parametrize("kind", EXAMPLES)
 def test_predictions_refer_to_the_data(kind, offline_run, read_back):
     run = offline_run()
@@ -423,19 +423,7 @@ ENDINGS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("ending", "error", "its_backend"),
-    [
-        ("process", "KeyboardInterrupt", backend()),
-        # However it ends otherwise, once: on the backend that is imported soonest.
-        *(
-            pytest.param(ending, error, "jax", marks=pytest.mark.backend_free)
-            for ending in ENDINGS
-            for error in ("RuntimeError", "KeyboardInterrupt")
-            if (ending, error) != ("process", "KeyboardInterrupt")
-        ),
-    ],
-)
+@pytest.mark.parametrize(("ending", "error", "its_backend"), interruptions(ENDINGS))
 def test_interrupted_process(tmp_path, ending, error, its_backend):
     fit = "classifier().fit(images(), classes(), epochs=9, verbose=0, callbacks=callbacks)"
     ending = ENDINGS[ending].format(fit=fit)

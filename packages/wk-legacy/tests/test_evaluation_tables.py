@@ -79,14 +79,12 @@ def test_tables_of_due_epochs_and_of_the_end(offline_run, read_back):
         assert score == pytest.approx(dict(zip(LABELS, row, strict=True)))
 
 
-@pytest.mark.backend_free
 def test_no_training_after_the_last_table(offline_run, read_back):
     run = offline_run()
     fit(classifier(), X, Y, epochs=2, log_evaluation_frequency=1)
     assert [row["epoch"] for row in read_back(run).rows("validation_predictions/nrows")] == [0, 1]
 
 
-@pytest.mark.backend_free
 @pytest.mark.parametrize("argument", ["output_row_processor", "prediction_row_processor"])
 def test_processors(offline_run, read_back, argument):
     names = wandb.Table(columns=["label"], data=[[label] for label in LABELS])
@@ -173,7 +171,6 @@ def test_pictures_in_and_out(offline_run, read_back):
     assert [each.shape for each in shown] == [(5, 4)] * 6
 
 
-@pytest.mark.backend_free
 def test_known_table_instead_of_the_data(offline_run, read_back):
     run = offline_run()
     known = wandb.Table(columns=["name"], data=[[f"example {number}"] for number in range(6)])
@@ -202,7 +199,6 @@ class Batches(keras.utils.PyDataset):
         return X[2 * number :][:2], Y[2 * number :][:2]
 
 
-@pytest.mark.backend_free
 @pytest.mark.parametrize(
     ("make_data", "steps", "count"),
     [
@@ -226,7 +222,6 @@ def test_batches(offline_run, read_back, make_data, steps, count):
     assert np.array(table.column("output")) == pytest.approx(scores[:count])
 
 
-@pytest.mark.backend_free
 def test_second_fit(offline_run, read_back):
     run = offline_run()
     callback = looking(validation_data=(X, Y))
@@ -259,7 +254,6 @@ WRONG_PROCESSORS = [
 ]
 
 
-@pytest.mark.backend_free
 @pytest.mark.parametrize(
     ("arguments", "error", "telling"),
     [

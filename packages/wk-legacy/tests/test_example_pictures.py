@@ -81,7 +81,6 @@ def test_images_with_the_predicted_label(offline_run, read_back):
     assert captions == [LABELS[each] for each in scores.argmax(axis=-1)[numbers]]
 
 
-@pytest.mark.backend_free
 @pytest.mark.parametrize(
     ("labels", "caption"),
     [
@@ -130,13 +129,11 @@ def test_masks(offline_run, read_back, one_hot):
     assert len(seen) == 36
 
 
-@pytest.mark.backend_free
 def test_default_colors():
     colors = [(0, 0, 0), (1, 0, 0), (0.5, 1, 0), (0, 1, 1), (0.5, 0, 1)]
     assert default_colors(5) == pytest.approx(np.array(colors))
 
 
-@pytest.mark.backend_free
 def test_images_to_images(offline_run, read_back):
     run = offline_run()
     x = SHARES[:2] * 2 - 1
@@ -152,7 +149,6 @@ def test_images_to_images(offline_run, read_back):
         assert is_close(prediction, as_bytes(output[number], -1, 1))
 
 
-@pytest.mark.backend_free
 def test_labels_to_images(offline_run, read_back):
     run = offline_run()
     layers = [keras.layers.Dense(24), keras.layers.Reshape((4, 6, 1))]
@@ -196,7 +192,6 @@ def test_several_outputs(offline_run, read_back):
     assert all((one == other).all() for one, other in zip(shown, BYTES[:3], strict=True))
 
 
-@pytest.mark.backend_free
 def test_a_batch_of_a_generator_each_epoch(offline_run, read_back):
     def batches():
         for number in range(2):
@@ -211,7 +206,6 @@ def test_a_batch_of_a_generator_each_epoch(offline_run, read_back):
         assert (np.stack(shown) == BYTES[first : first + 4]).all()
 
 
-@pytest.mark.backend_free
 def test_nothing_to_be_shown(offline_run, read_back):
     run = offline_run()
     fit(model_of((4,), keras.layers.Dense(1)), NUMBERS, OTHER_NUMBERS)
@@ -219,7 +213,6 @@ def test_nothing_to_be_shown(offline_run, read_back):
     assert not [key for key in row if key.startswith("examples")]
 
 
-@pytest.mark.backend_free
 def test_values_that_are_no_numbers(offline_run, read_back):
     run = offline_run()
     x = SHARES[:2].copy()
@@ -230,7 +223,6 @@ def test_values_that_are_no_numbers(offline_run, read_back):
     assert (shown[0][1:] == BYTES[0, 1:]).all()
 
 
-@pytest.mark.backend_free
 @pytest.mark.parametrize(
     ("x", "y", "arguments", "telling"),
     [
@@ -295,7 +287,6 @@ def test_training_is_the_same_to_the_bit(offline_run, read_back, make_model):
     assert read_back(run).column("validation_predictions/nrows") == [27, 27]
 
 
-@pytest.mark.backend_free
 def test_given_range_of_values(offline_run, read_back):
     run = offline_run()
     fit(classifier(), SHARES[:2], CLASSES[:2], image_range=(0.0, 2.0))

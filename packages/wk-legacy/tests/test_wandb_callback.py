@@ -122,7 +122,6 @@ def test_without_arguments(offline_run, read_back):
     ]
 
 
-@pytest.mark.backend_free
 @pytest.mark.parametrize(
     ("monitor", "mode", "values", "best"),
     [
@@ -155,14 +154,12 @@ def test_metrics_own_direction(offline_run, read_back):
     assert read_back(run).summary["top_mine"] == 2.0
 
 
-@pytest.mark.backend_free
 def test_unknown_direction(offline_run):
     offline_run()
     with pytest.raises(ValueError, match=r"`mode='min'` or `mode='max'`.*monitor='outside'"):
         fit_saying("outside", [1.0], WandbCallback("outside"))
 
 
-@pytest.mark.backend_free
 def test_missing_metric_is_said_once_and_nothing_is_saved(offline_run, read_back):
     run = offline_run()
     with pytest.warns(UserWarning, match=r"'val_loss' is missing.*there: 'loss'") as said:
@@ -174,7 +171,6 @@ def test_missing_metric_is_said_once_and_nothing_is_saved(offline_run, read_back
     assert written.artifacts == []
 
 
-@pytest.mark.backend_free
 def test_best_value_goes_on(offline_run, read_back):
     run = offline_run()
     fit_saying("val_loss", [1.0], WandbCallback())
@@ -185,7 +181,6 @@ def test_best_value_goes_on(offline_run, read_back):
     assert aliases == [{"epoch_0"}, {"epoch_1"}]
 
 
-@pytest.mark.backend_free
 def test_no_prefix_no_entries(offline_run, read_back):
     run = offline_run()
     fit_saying("val_loss", [1.0], WandbCallback(log_best_prefix=None, save_model=False))
@@ -218,7 +213,6 @@ def test_batches(offline_run, read_back, steps_per_execution):
     assert written.column("epoch") == [0, 1]
 
 
-@pytest.mark.backend_free
 def test_no_batch_hook_without_a_frequency(offline_run):
     offline_run()
     default = keras.callbacks.Callback.on_train_batch_end
@@ -240,7 +234,6 @@ def two_by_two():
     return model
 
 
-@pytest.mark.backend_free
 def test_graph_of_several_inputs_outputs_and_models(offline_run, read_back):
     run = offline_run()
     x, y = [np.ones((4, 4)), np.ones((4, 3))], [np.ones((4, 1))] * 2
@@ -330,7 +323,6 @@ def test_all_that_can_be_asked_for(offline_run, read_back):
     assert predicted.column("doubled") == [0, 2, 4, 6, 8, 10]
 
 
-@pytest.mark.backend_free
 def test_validation_data_of_fit(offline_run, read_back):
     run = offline_run()
     callback = WandbCallback(input_type="image", log_evaluation=True, save_model=False)
@@ -406,7 +398,6 @@ def test_needs_a_run():
         WandbCallback()
 
 
-@pytest.mark.backend_free
 def test_nothing_to_look_at(offline_run, read_back):
     run = offline_run()
     with pytest.raises(ValueError, match="`validation_data` to `fit`"):
@@ -414,14 +405,12 @@ def test_nothing_to_look_at(offline_run, read_back):
     assert read_back(run).history == []
 
 
-@pytest.mark.backend_free
 def test_a_generator_of_fit_is_not_drawn_from(offline_run):
     offline_run()
     with pytest.raises(ValueError, match="pass another one as `generator`"):
         fit(WandbCallback(input_type="image"), validation_data=iter([labelled()]))
 
 
-@pytest.mark.backend_free
 def test_errors_in_the_background_come_back(offline_run, read_back):
     run = offline_run()
 
@@ -438,7 +427,6 @@ def test_errors_in_the_background_come_back(offline_run, read_back):
     assert read_back(run).column("epoch") == [0, 1]
 
 
-@pytest.mark.backend_free
 def test_disabled_run(offline_run, tmp_path):
     offline_run(mode="disabled")
     before = set(tmp_path.rglob("*"))

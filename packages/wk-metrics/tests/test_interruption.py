@@ -6,8 +6,8 @@ import time
 import keras
 import pytest
 
-from wk_core.keras import backend
 from wk_metrics import WandbMetricsLogger
+from wk_testing.endings import interruptions
 from wk_testing.scripts import run_script
 from wk_testing.training import counting_model, fit
 from wk_testing.wandb_file import read_run
@@ -38,19 +38,7 @@ ENDINGS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("ending", "error", "its_backend"),
-    [
-        ("process", "KeyboardInterrupt", backend()),
-        # However it ends otherwise, once: on the backend that is imported soonest.
-        *(
-            pytest.param(ending, error, "jax", marks=pytest.mark.backend_free)
-            for ending in ENDINGS
-            for error in ("RuntimeError", "KeyboardInterrupt")
-            if (ending, error) != ("process", "KeyboardInterrupt")
-        ),
-    ],
-)
+@pytest.mark.parametrize(("ending", "error", "its_backend"), interruptions(ENDINGS))
 def test_interrupted_process(tmp_path, ending, error, its_backend):
     script = BODY.format(error=error, directory=str(tmp_path)) + ENDINGS[ending]
     process = run_script(script, KERAS_BACKEND=its_backend)

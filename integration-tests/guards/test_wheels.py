@@ -95,7 +95,9 @@ def install(name: str, wheels: Path, directory: Path) -> Environment:
     pip = ("uv", "pip", "install", "--quiet", "--python", python)
     # The lock's versions: the test is about what a wheel brings, not about today's releases.
     locked = ("--constraints", wheels / "constraints.txt", "--find-links", wheels)
-    installed = run(*pip, *locked, name, cwd=directory)
+    # uv remembers a wheel by its path, which an earlier test run may have used for another.
+    fresh = [word for member in MEMBERS for word in ("--refresh-package", member)]
+    installed = run(*pip, *locked, *fresh, name, cwd=directory)
     assert installed.returncode == 0, installed.stdout
     listed = run("uv", "pip", "freeze", "--python", python, cwd=directory)
     distributions = {line.split("==")[0].split(" @ ")[0] for line in listed.stdout.splitlines()}

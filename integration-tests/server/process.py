@@ -33,7 +33,7 @@ def free_port() -> int:
     """A port of the loopback interface that nobody listens on.
 
     It is below the ports from which the system takes those of outgoing connections, so that
-    none of them takes it while the server is down.
+    none of them takes it before it is listened on.
     """
     while True:
         # Not from Python's own generator, which trainings seed: all would get the same ports.
@@ -46,6 +46,18 @@ def free_port() -> int:
             return port
 
 
+def _reserved_port() -> socket.socket:
+    """A socket that keeps a port for a server until it is closed, and does not listen itself.
+
+    With it there, no other process is given the port, while one that asks for the very port, and
+    for reuse of its address as servers do, gets it (on Linux).
+    """
+    reservation = socket.socket()
+    reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reservation.bind(("127.0.0.1", 0))
+    return reservation
+
+
 class ServerProcess:
     """The life of a server, which can end and begin again on the same port and state.
 
@@ -55,7 +67,8 @@ class ServerProcess:
 
     def __init__(self, state: Path) -> None:
         self.state = state
-        self.port = free_port()
+        self._reservation = _reserved_port()
+        self.port: int = self._reservation.getsockname()[1]
         self._process: ForkServerProcess | None = None
         self._control = httpx.Client(trust_env=False, timeout=30)
 
@@ -100,6 +113,7 @@ class ServerProcess:
         """End the server for good."""
         self.kill()
         self._control.close()
+        self._reservation.close()
 
     @property
     def running(self) -> bool:

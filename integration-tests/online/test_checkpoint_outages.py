@@ -3,8 +3,6 @@
 One training saves to many runs at once, each on a server of its own that fails in its own way.
 """
 
-import base64
-import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import wandb
+from wandb.sdk.lib.hashutil import xxh128_file_b64
 
 from online.reading import read, staged_files, versions
 from server.commands import WandbServer
@@ -136,8 +135,7 @@ def test_outage_loses_nothing_and_holds_nothing_up(
         if rule is None:  # else each one holds the paths of the files that it is about
             assert [version.digest for version in arrived.values()] == expected, fault
         *_, last = arrived.values()
-        content = (tmp_path / fault / "model.keras").read_bytes()
-        digest = base64.b64encode(hashlib.md5(content).digest()).decode()
+        digest = xxh128_file_b64(tmp_path / fault / "model.keras")
         assert last.manifest.entries["model.keras"].digest == digest, fault
         assert {"latest", f"epoch_{outage.epochs - 1}"} <= set(last.aliases), fault
         assert staged_files(run) == [], fault

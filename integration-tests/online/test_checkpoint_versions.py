@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import wandb
+from wandb.sdk.lib.hashutil import md5_file_b64
 
 from online.reading import aliases, download, read, read_path, staged_files, sync, versions
 from server.commands import WandbServer
@@ -191,6 +192,24 @@ def test_synced_offline_checkpoints_are_the_online_ones(wandb_server: WandbServe
 
 
 @pytest.mark.backend_free
+@pytest.mark.usefixtures("wandb_server")
+def test_collection_with_md5_digests_goes_on(tmp_path: Path):
+    witness = Witness()
+    with wandb.init(project="p") as run:
+        before = wandb.Artifact(f"run_{run.id}_model", type="model")
+        before.add_file(__file__)
+        run.log_artifact(before).wait()
+        train([witness, WandbModelCheckpoint(tmp_path / "model.keras", "loss")], epochs=2)
+
+    _, *arrived = versions(run).values()
+    for epoch, version in enumerate(arrived):
+        path = download(version, tmp_path / version.version)
+        assert version.manifest.entries["model.keras"].digest == md5_file_b64(path)
+        model = keras.models.load_model(path)
+        assert same(without_seeds(values(model)), without_seeds(witness.seen[epoch]))
+    assert len(arrived) == 2
+
+
 def test_same_checkpoint_is_sent_once(wandb_server: WandbServer, tmp_path: Path):
     with wandb.init(project="p") as run:
         checkpoints = [

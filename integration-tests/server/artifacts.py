@@ -14,7 +14,7 @@ from server.errors import GapError
 from server.fields import field
 from server.run_files import File
 from server.runs import Run
-from server.store import Record, Store, global_id, number_of
+from server.store import Record, Store, base64_of, global_id, number_of
 
 TTL_INHERITED = -1
 TTL_OFF = -2
@@ -78,6 +78,7 @@ class Artifact(Record):
     version_index: int | None
     state: str
     digest: str
+    digest_algorithm: str
     description: str | None
     metadata: str | None
     wanted_aliases: str
@@ -85,8 +86,6 @@ class Artifact(Record):
     history_step: int | None
     created_at: str
     updated_at: str | None
-
-    digest_algorithm: ClassVar[str] = "MANIFEST_MD5"
 
     @property
     def commit_hash(self) -> str:
@@ -151,7 +150,8 @@ class Artifact(Record):
             id=global_id("File", f"{self.number}/{entry['name']}"),
             name=entry["name"],
             direct_url=f"{self.store.url}/blobs/{entry['blob']}",
-            md5=entry["digest"],
+            md5=base64_of(entry["blob"]),
+            digest=entry["digest"],
             size_bytes=entry["size"],
             updated_at=self.created_at,
             storage_path=entry["blob"],

@@ -6,13 +6,21 @@ the digest that the client announced for the version and against the bytes that 
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
+
+import xxhash
 
 from server.artifacts import Artifact, ArtifactManifest
 from server.errors import RefusalError
 from server.fields import field
 from server.sequences import artifact_sequence
 from server.store import Store, hex_of
+
+_DIGESTS: dict[str, Callable[[bytes], Any]] = {
+    "MANIFEST_MD5": hashlib.md5,
+    "MANIFEST_XXH128": xxhash.xxh128,
+}
 
 
 def receive_manifest(manifest: ArtifactManifest, content: bytes) -> None:
@@ -46,7 +54,8 @@ def _contents(store: Store, artifact: Artifact, manifest: ArtifactManifest) -> d
     parsed = _parse(store, manifest)
     listed: dict[str, Any] = parsed["contents"]
     text = "".join(f"{name}:{listed[name]['digest']}\n" for name in sorted(listed))
-    digest = hashlib.md5(f"wandb-artifact-manifest-v1\n{text}".encode()).hexdigest()
+    digest_of = _DIGESTS[artifact.digest_algorithm]
+    digest = digest_of(f"wandb-artifact-manifest-v1\n{text}".encode()).hexdigest()
     if digest != artifact.digest:
         raise RefusalError("the manifest does not have the artifact's digest", status=400)
     if manifest.type == "FULL" or manifest.base_number is None:
@@ -68,14 +77,12 @@ def _parse(store: Store, manifest: ArtifactManifest) -> dict[str, Any]:
 def _fill(artifact: Artifact, contents: dict[str, Any]) -> None:
     """Take the files of a version from its manifest, if their bytes are really here."""
     store = artifact.store
+    blobs = {name: _blob(store, entry) for name, entry in contents.items()}
     store.execute("DELETE FROM entry WHERE artifact_number = ?", artifact.number)
     for name, entry in contents.items():
-        size, blob = entry.get("size", 0), None
-        if not entry.get("ref"):
-            blob = hex_of(entry["digest"])
-            stored = store.blobs.size(blob)
-            if stored != size:
-                raise RefusalError(f"{name!r} has {stored} bytes here, {size} in the manifest", 400)
+        size, blob = entry.get("size", 0), blobs[name]
+        if blob is not None:
+            _check_bytes(store, blob, name, entry)
         store.execute(
             "INSERT INTO entry (artifact_number, name, digest, size, blob) VALUES (?, ?, ?, ?, ?)",
             artifact.number,
@@ -84,3 +91,34 @@ def _fill(artifact: Artifact, contents: dict[str, Any]) -> None:
             size,
             blob,
         )
+
+
+def _blob(store: Store, entry: dict[str, Any]) -> str | None:
+    """Where the bytes of an entry are, or belong; None for a mere reference."""
+    digest: str = entry["digest"]
+    if entry.get("ref"):
+        return None
+    if not _has_xxh128(entry):
+        return hex_of(digest)
+    announced = store.execute("SELECT blob FROM entry WHERE digest = ? AND blob NOT NULL", digest)
+    if not announced:
+        raise RefusalError(f"nobody announced bytes with the digest {digest}", status=400)
+    blob: str = announced[0]["blob"]
+    return blob
+
+
+def _check_bytes(store: Store, blob: str, name: str, entry: dict[str, Any]) -> None:
+    stored, size = store.blobs.size(blob), entry.get("size", 0)
+    if stored != size:
+        raise RefusalError(f"{name!r} has {stored} bytes here, {size} in the manifest", 400)
+    if _has_xxh128(entry):
+        digest = xxhash.xxh128(store.blobs.path(blob).read_bytes()).hexdigest()
+        if digest != hex_of(entry["digest"]):
+            raise RefusalError(f"{name!r} does not have the digest in the manifest", 400)
+
+
+def _has_xxh128(entry: dict[str, Any]) -> bool:
+    algorithm = entry.get("extra", {}).get("alg", "MD5")
+    if algorithm not in ("MD5", "XXH128"):
+        raise RefusalError(f"no such digests: {algorithm!r}", status=400)
+    return bool(algorithm == "XXH128")

@@ -8,6 +8,8 @@ from server.fields import field
 from server.store import Record, Store, global_id, now
 
 ENTITY = "test-entity"
+MD5_ENTITY = "test-entity-with-md5"
+"""One that knows of no other digests, as all did before 2026."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,11 @@ class Entity:
 
     name: str
     organization: None = None
+
+    @property
+    def xxhash_digests_enabled(self) -> bool:
+        """Whether its artifacts may have XXH128 digests."""
+        return self.name != MD5_ENTITY
 
     @property
     def id(self) -> str:
@@ -40,10 +47,18 @@ class User:
 
 
 @dataclass(frozen=True)
-class ServerInfo:
-    """What the server says it can do: nothing optional, which is the protocol's plainest form."""
+class ServerFeature:
+    """Something that not every server can do."""
 
-    features: tuple[()] = ()
+    name: str
+    is_enabled: bool = True
+
+
+@dataclass(frozen=True)
+class ServerInfo:
+    """What the server says it can do: nothing else that is optional, which is the plainest form."""
+
+    features: tuple[ServerFeature, ...] = (ServerFeature("ARTIFACT_DIGEST_ALGORITHM"),)
 
 
 @dataclass(frozen=True)

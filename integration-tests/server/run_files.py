@@ -1,6 +1,5 @@
 """The files of a run: media, console output, metadata and what the user saves."""
 
-import base64
 import fnmatch
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -9,7 +8,7 @@ from urllib.parse import quote
 from server.connections import Connection
 from server.fields import DONE, field
 from server.runs import Run, find_run
-from server.store import Record, Store, now
+from server.store import Record, Store, base64_of, now
 
 
 @dataclass(frozen=True)
@@ -21,6 +20,7 @@ class File:
         name: Its name, with slashes.
         direct_url: Where its bytes are.
         md5: The MD5 digest of its bytes, in base64.
+        digest: The digest under which the client knows them.
         size_bytes: How many there are.
         updated_at: When they were stored.
         upload_url: Where to put its bytes, or None if the server has them.
@@ -33,6 +33,7 @@ class File:
     name: str
     direct_url: str
     md5: str | None = None
+    digest: str | None = None
     size_bytes: int = 0
     updated_at: str = ""
     upload_url: str | None = None
@@ -47,11 +48,6 @@ class File:
     def display_name(self) -> str:
         """The name to show."""
         return self.name
-
-    @property
-    def digest(self) -> str | None:
-        """The digest under its other name."""
-        return self.md5
 
     def url(self, upload: bool = False) -> str:
         """Where the bytes are, or where to put them."""
@@ -125,7 +121,8 @@ def _describe(run: Run, file: RunFile) -> File:
         id=file.id,
         name=file.name,
         direct_url=_url(run, file.name),
-        md5=base64.b64encode(bytes.fromhex(file.blob)).decode(),
+        md5=base64_of(file.blob),
+        digest=base64_of(file.blob),
         size_bytes=run.store.blobs.size(file.blob) or 0,
         updated_at=file.updated_at,
         upload_url=_url(run, file.name),

@@ -22,12 +22,12 @@ class ArtifactSequence(Record):
     name: str
     type_name: str
     created_at: str
+    digest_algorithm: str
     next_version: int
 
     description: ClassVar[None] = None
     updated_at: ClassVar[None] = None
     state: ClassVar[str] = "READY"
-    digest_algorithm: ClassVar[str] = "MANIFEST_MD5"
     tags: ClassVar[Connection] = Connection([])
 
     @property

@@ -50,6 +50,11 @@ def hex_of(digest: str) -> str:
         raise RefusalError(f"not a digest in base64: {digest!r}", status=400) from error
 
 
+def base64_of(digest: str) -> str:
+    """The reverse of `hex_of`."""
+    return base64.b64encode(bytes.fromhex(digest)).decode()
+
+
 @dataclass(frozen=True)
 class Record:
     """A row of a table, with the columns as fields; subclasses add what follows from them."""

@@ -56,6 +56,7 @@ CREATE TABLE artifact_sequence (
     name TEXT NOT NULL,
     type_name TEXT NOT NULL,
     created_at TEXT NOT NULL,
+    digest_algorithm TEXT NOT NULL,
     next_version INTEGER NOT NULL DEFAULT 0,
     UNIQUE (project_number, name)
 );
@@ -67,6 +68,7 @@ CREATE TABLE artifact (
     version_index INTEGER,
     state TEXT NOT NULL DEFAULT 'PENDING',
     digest TEXT NOT NULL,
+    digest_algorithm TEXT NOT NULL,
     description TEXT,
     metadata TEXT,
     wanted_aliases TEXT NOT NULL,

@@ -1,5 +1,6 @@
 """Artifacts against the server: every version is what was uploaded, and no more is stored."""
 
+import base64
 import hashlib
 from datetime import timedelta
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import wandb
+import xxhash
 
 from server.commands import WandbServer
+from server.projects import MD5_ENTITY
 
 pytestmark = pytest.mark.backend_free
 
@@ -111,6 +114,37 @@ def test_a_draft_of_the_next_version_uploads_only_what_is_new(
     directory = Path(wandb.Api().artifact("p/data:v1").download(root=str(tmp_path / "v1")))
     assert (directory / "a.txt").read_text() == "kept"
     assert (directory / "b.txt").read_text() == "added"
+
+
+def test_bytes_may_have_another_digest_than_that_under_which_they_are_stored(
+    wandb_server: WandbServer, tmp_path: Path
+):
+    stored = log("content", digest_algorithm="XXH128")
+    (entry,) = stored.manifest.entries.values()
+    assert base64.b64decode(entry.digest) == xxhash.xxh128(b"content").digest()
+    assert wandb_server.has_bytes(hashlib.md5(b"content").hexdigest())
+    assert content_of("data:v0", tmp_path / "here") == "content"
+    read = wandb.Api().artifact("p/data:v0")
+    read.verify(str(tmp_path / "here"))
+    assert [file.digest for file in read.files()] == [entry.digest]
+
+    assert log("content", digest_algorithm="XXH128").version == "v0"
+    assert log("more", digest_algorithm="XXH128").version == "v1"
+
+
+@pytest.mark.parametrize("knows", ["entity", "collection"])
+@pytest.mark.usefixtures("wandb_server")
+def test_the_client_takes_md5_where_nothing_else_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, knows: str
+):
+    if knows == "entity":
+        monkeypatch.setenv("WANDB_ENTITY", MD5_ENTITY)
+    else:
+        log("before")
+    stored = log("content", digest_algorithm="XXH128")
+    (entry,) = stored.manifest.entries.values()
+    assert base64.b64decode(entry.digest) == hashlib.md5(b"content").digest()
+    assert Path(stored.download(root=str(tmp_path)), "a.txt").read_text() == "content"
 
 
 @pytest.mark.usefixtures("wandb_server")

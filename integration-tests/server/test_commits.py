@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+import xxhash
 
 from server.commands import WandbServer
 
@@ -23,6 +24,11 @@ mutation Create($input: CreateArtifactInput!) {
 ANNOUNCE = """
 mutation Announce($input: CreateArtifactManifestInput!) {
     createArtifactManifest(input: $input) { artifactManifest { file { uploadUrl } } }
+}
+"""
+ANNOUNCE_FILE = """
+mutation AnnounceFile($input: CreateArtifactFilesInput!) {
+    createArtifactFiles(input: $input) { files { edges { node { uploadUrl } } } }
 }
 """
 COMMIT = """
@@ -45,8 +51,16 @@ class Client:
     def put(self, url: str, content: bytes) -> httpx.Response:
         return httpx.put(url, content=content, trust_env=False)
 
-    def commit(self, entry: dict[str, Any], digest: str | None = None) -> httpx.Response:
-        """Commit a version with one file, whose manifest has the entry."""
+    def commit(
+        self, entry: dict[str, Any], digest: str | None = None, announce: str | None = None
+    ) -> httpx.Response:
+        """Commit a version with one file, whose manifest has the entry.
+
+        Args:
+            entry: The entry.
+            digest: The version's digest. Defaults to the right one.
+            announce: The MD5 digest to announce for the file, if any.
+        """
         if digest is None:
             text = f"wandb-artifact-manifest-v1\na.txt:{entry['digest']}\n"
             digest = hashlib.md5(text.encode()).hexdigest()
@@ -61,6 +75,10 @@ class Client:
             },
         )
         identifier = created.json()["data"]["createArtifact"]["artifact"]["id"]
+        if announce is not None:
+            file = {"artifactID": identifier, "name": "a.txt", "md5": announce}
+            files = {"artifactFiles": [file | {"digest": entry["digest"]}]}
+            assert self.ask(ANNOUNCE_FILE, input=files).status_code == 200
         manifest = json.dumps({"version": 1, "contents": {"a.txt": entry}}).encode()
         announced = self.ask(
             ANNOUNCE,
@@ -97,6 +115,29 @@ def test_bytes_that_are_missing_are_noticed(client: Client):
     response = client.commit({"digest": DIGEST, "size": len(CONTENT)})
     assert response.status_code == 400
     assert "None bytes here" in response.json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("digest", "noticed"),
+    [
+        (xxhash.xxh128(CONTENT).digest(), None),
+        (xxhash.xxh128(b"others").digest(), "does not have the digest"),
+    ],
+)
+def test_bytes_with_another_xxh128_digest_are_noticed(client, digest, noticed):
+    upload(client)
+    entry = {"digest": base64.b64encode(digest).decode(), "extra": {"alg": "XXH128"}}
+    response = client.commit(entry | {"size": len(CONTENT)}, announce=DIGEST)
+    if noticed is None:
+        assert response.json()["data"]["commitArtifact"]["artifact"]["versionIndex"] == 0
+    else:
+        assert noticed in response.json()["errors"][0]["message"]
+
+
+def test_bytes_that_nobody_announced_are_noticed(client: Client):
+    digest = base64.b64encode(xxhash.xxh128(CONTENT).digest()).decode()
+    response = client.commit({"digest": digest, "extra": {"alg": "XXH128"}, "size": 7})
+    assert "nobody announced" in response.json()["errors"][0]["message"]
 
 
 def test_a_wrong_size_is_noticed(client: Client):

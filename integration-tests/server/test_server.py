@@ -21,7 +21,7 @@ pytestmark = pytest.mark.backend_free
 pytest_plugins = ["pytester"]
 
 MODULES = (artifacts, connections, projects, run_files, runs, sequences)
-PLAIN = {"Organization", "ServerFeature", "UploadMultipartUrls", "UploadUrlPart", "ApiKey"}
+PLAIN = {"Organization", "UploadMultipartUrls", "UploadUrlPart", "ApiKey"}
 """Types of which this server never gives out an object."""
 
 

@@ -53,6 +53,7 @@ def _open_sequence(store: Store, values: dict[str, Any]) -> ArtifactSequence:
         name=name,
         type_name=values["artifactTypeName"],
         created_at=now(),
+        digest_algorithm=_algorithm(values),
     )
     if found.type_name != values["artifactTypeName"]:
         raise RefusalError(f"collection {name!r} is of type {found.type_name!r}", status=409)
@@ -76,6 +77,7 @@ def _new_version(sequence: ArtifactSequence, values: dict[str, Any]) -> Artifact
         Artifact,
         sequence_number=sequence.number,
         digest=values["digest"],
+        digest_algorithm=_algorithm(values),
         description=values.get("description"),
         metadata=values.get("metadata"),
         wanted_aliases=json.dumps([each["alias"] for each in values.get("aliases") or []]),
@@ -85,6 +87,11 @@ def _new_version(sequence: ArtifactSequence, values: dict[str, Any]) -> Artifact
     )
     add_tags(artifact, values.get("tags"))
     return artifact
+
+
+def _algorithm(values: dict[str, Any]) -> str:
+    algorithm: str = values.get("digestAlgorithm") or "MANIFEST_MD5"
+    return algorithm
 
 
 def _creator(store: Store, values: dict[str, Any]) -> Run | None:
@@ -153,7 +160,7 @@ def _announce(store: Store, spec: dict[str, Any]) -> File:
         " VALUES (?, ?, ?, 0, ?)",
         artifact.number,
         spec["name"],
-        spec["md5"],
+        spec.get("digest") or spec["md5"],
         blob,
     )
     return File(

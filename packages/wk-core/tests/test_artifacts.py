@@ -6,6 +6,7 @@ import threading
 
 import pytest
 import wandb
+from wandb.sdk.lib.hashutil import xxh128_file_b64
 
 from wk_core.artifacts import check_name, log_artifact
 
@@ -30,8 +31,31 @@ def test_files_and_directories(offline_run, read_back, tmp_path):
     assert (artifact.name, artifact.type) == ("model_1", "model")
     assert set(artifact.aliases) == {"latest", "epoch_0"}
     assert json.loads(artifact.metadata) == {"epoch": 0}
-    paths = sorted(entry.path for entry in artifact.manifest.contents)
-    assert paths == ["variables/index", "weights.h5"]
+    entries = {entry.path: entry for entry in artifact.manifest.contents}
+    assert sorted(entries) == ["variables/index", "weights.h5"]
+    assert artifact.digest_algorithm == "MANIFEST_XXH128"
+    assert entries["weights.h5"].digest == xxh128_file_b64(tmp_path / "weights.h5")
+
+
+def test_digests_are_what_wandb_makes_of_the_same_files(offline_run, read_back, tmp_path, capsys):
+    path = tmp_path / "weights.h5"
+    path.write_text("w")
+    run = offline_run()
+    log_artifact(run, name="ours", type="model", paths=[path])
+    assert "XXH128" not in capsys.readouterr().err  # wandb warns of it each time
+    theirs = wandb.Artifact("theirs", type="model", digest_algorithm="XXH128")
+    theirs.add_file(str(path))
+    run.log_artifact(theirs)
+
+    ours, as_expected = (
+        (
+            artifact.digest,
+            artifact.digest_algorithm,
+            [(entry.path, entry.digest, list(entry.extra)) for entry in artifact.manifest.contents],
+        )
+        for artifact in read_back(run).artifacts
+    )
+    assert ours == as_expected
 
 
 def test_missing_file(offline_run, read_back, tmp_path):

@@ -82,7 +82,10 @@ def test_what_the_client_can_and_the_server_cannot_is_noticed(wandb_server: Wand
     wandb_server.forget_gaps()
 
 
-def test_a_gap_fails_the_test_that_ran_into_it(pytester: pytest.Pytester):
+def test_a_gap_fails_the_test_that_ran_into_it(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
     pytester.makeconftest("from server.fixtures import *")
     pytester.makepyfile(
         """
@@ -93,7 +96,8 @@ def test_a_gap_fails_the_test_that_ran_into_it(pytester: pytest.Pytester):
             httpx.post(f"{wandb_server.url}/graphql", json=query, trust_env=False)
         """
     )
-    result = pytester.runpytest_inprocess("-p", "no:xdist", "-p", "no:cacheprovider")
+    # In this process it would take the modules with it that it is the first to import.
+    result = pytester.runpytest_subprocess("-p", "no:xdist", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*Curious: *shoeSize*"])
 

@@ -1,6 +1,7 @@
 """Fixtures that give a test a server of its own and a wandb client that knows nothing yet."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,21 +21,18 @@ def wandb_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wa
     The client begins with empty directories: a download out of its cache would test nothing.
     The test fails if the client asked for anything that the server lacks.
     """
-    server = WandbServer(tmp_path / "wandb-server")
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    for name in _DIRECTORIES:
-        directory = tmp_path / "wandb-client" / name.lower()
-        directory.mkdir(parents=True)
-        monkeypatch.setenv(f"WANDB_{name}", str(directory))
-    wandb.teardown()  # An earlier test may have left a client that talks to another server.
-    server.start()
-    try:
+    with closing(WandbServer(tmp_path / "wandb-server")) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        for name in _DIRECTORIES:
+            directory = tmp_path / "wandb-client" / name.lower()
+            directory.mkdir(parents=True)
+            monkeypatch.setenv(f"WANDB_{name}", str(directory))
+        wandb.teardown()  # An earlier test may have left a client that talks to another server.
+        server.start()
         yield server
         server.recover()
         wandb.teardown()  # What the client still has to send is part of the test.
         gaps = server.gaps()
-    finally:
-        server.close()
     if gaps:
         pytest.fail("the client asked for what the server lacks:\n" + "\n".join(gaps))

@@ -56,7 +56,7 @@ class ServerFeature:
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """What the server says it can do: nothing else that is optional, which is the plainest form."""
+    """What the server says it can do, which is little: the protocol in its plainest form."""
 
     features: tuple[ServerFeature, ...] = (ServerFeature("ARTIFACT_DIGEST_ALGORITHM"),)
 

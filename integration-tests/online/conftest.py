@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import wandb
 
 from server.commands import WandbServer
 from server.fixtures import *  # noqa: F403
+from wk_testing.client import end_client
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def start_server(tmp_path: Path, wandb_server: WandbServer) -> Iterator[Callable
         yield start
         for server in servers:
             server.recover()
-        wandb.teardown()  # A run that is still open waits for its server.
+        end_client()  # A run that is still open waits for its server.
         gaps = [gap for server in servers for gap in server.gaps()]
     finally:
         for server in servers:

@@ -5,9 +5,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-import wandb
 
 from server.commands import WandbServer
+from wk_testing.client import end_client
 
 __all__ = ["wandb_server"]
 
@@ -28,11 +28,11 @@ def wandb_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wa
             directory = tmp_path / "wandb-client" / name.lower()
             directory.mkdir(parents=True)
             monkeypatch.setenv(f"WANDB_{name}", str(directory))
-        wandb.teardown()  # An earlier test may have left a client that talks to another server.
+        end_client()  # An earlier test may have left a client that talks to another server.
         server.start()
         yield server
         server.recover()
-        wandb.teardown()  # What the client still has to send is part of the test.
+        end_client()  # What the client still has to send is part of the test.
         gaps = server.gaps()
     if gaps:
         pytest.fail("the client asked for what the server lacks:\n" + "\n".join(gaps))

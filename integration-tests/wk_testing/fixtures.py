@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import wandb
 
+from wk_testing.client import end_client
 from wk_testing.wandb_file import RunFile, read_run
 
 __all__ = ["no_network", "offline_environment", "offline_run", "read_back"]
@@ -35,7 +36,7 @@ def offline_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
             patch.setenv(name, str(directory))
         yield
-        wandb.teardown()
+        end_client()
 
 
 @pytest.fixture(autouse=True)

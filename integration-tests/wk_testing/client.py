@@ -7,14 +7,17 @@ import warnings
 import psutil
 import wandb
 
-_TIMEOUT = 120
+_TIMEOUT = 60
 
 
 def end_client() -> None:
     """Ends wandb's process once it has sent everything, and forgets what the client knew.
 
-    That process of wandb 0.31 does not always end, though nothing is left to send: then it is
-    ended after two minutes, having printed where it stood, and a warning says so.
+    The process of wandb 0.31 sometimes waits for ever. Its client tells it to end and closes the
+    connection at once; where the process is just then writing an answer, that fails, and it gives
+    the connection up with what it has not read, the order to end among it. It is about one end in
+    thousands after a run's history was read. Such a process is ended after a minute, having
+    printed where it stood, and a warning says so.
     """
     hung = threading.Event()
 

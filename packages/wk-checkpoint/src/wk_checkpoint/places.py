@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from wk_checkpoint.formats.tensorflow import tensorflow
+from wk_checkpoint.page_cache import uncache
 from wk_checkpoint.swap import beside, check_entries, check_replaceable, remove, swap_in
 
 __all__ = ["Place", "is_remote", "place_of"]
@@ -30,6 +31,9 @@ class Place(Protocol):
 
     def publish(self, finished: Path) -> None:
         """Puts what was written into the place."""
+
+    def uncache(self) -> None:
+        """Lets go of the memory in which this machine keeps what is there, which is not changed."""
 
     def remove(self) -> None:
         """Removes what is there."""
@@ -82,6 +86,10 @@ class LocalPlace:
     def publish(self, finished: Path) -> None:
         """Puts what was written in its place."""
         swap_in(finished, self._path)
+
+    def uncache(self) -> None:
+        """Lets go of the memory in which the system keeps the file or directory."""
+        uncache(self._path)
 
     def remove(self) -> None:
         """Removes what is there."""
@@ -142,6 +150,9 @@ class RemotePlace:
         copy = f"{parent}/.{name}.unfinished"
         self._copy(finished, copy)
         self._files.rename(copy, self._path, overwrite=True)
+
+    def uncache(self) -> None:
+        """Does nothing: it is kept elsewhere."""
 
     def remove(self) -> None:
         """Removes what is there."""

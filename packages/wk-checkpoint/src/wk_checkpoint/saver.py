@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import wandb
 
@@ -23,6 +23,8 @@ from wk_core.keras_saving import prepare_saving, serialized_config
 from wk_core.spread import is_split
 
 __all__ = ["Saver"]
+
+_NICE: Final = 10  # training goes first, where all cores are busy
 
 
 class Saver:
@@ -53,8 +55,9 @@ class Saver:
         self._files = files
         self._in_background = in_background
         self._say = say
-        self._background = Background("wk_checkpoint.saver", capacity=1)
+        self._background = Background("wk_checkpoint.saver", capacity=1, nice=_NICE)
         self._obstacle_was_said = False
+        self._last: Place | None = None
         self._saved: list[Any] | None = None
         self._saved_of: tuple[int, ...] = ()
 
@@ -150,6 +153,8 @@ class Saver:
         with _naming(checkpoint), contextlib.ExitStack() as stack:
             place = place_of(checkpoint.path)
             path = stack.enter_context(place.draft())
+            if self._last is not None:
+                self._last.uncache()  # The new one takes that memory, instead of more.
             self._format.write(contents, path)
             return _Draft(place, path, stack.pop_all())
 
@@ -163,6 +168,7 @@ class Saver:
                         draft.path, draft.place.name, checkpoint, self._format
                     )
                 draft.place.publish(draft.path)
+                self._last = draft.place
             self._say(f"{checkpoint.moment.alias}: saved {checkpoint.path}")
             if self._files is not None:
                 self._files.add(checkpoint.path, checkpoint.judgement.score)

@@ -10,6 +10,7 @@ from typing import Any
 import wandb
 
 from server.process import API_KEY
+from wk_testing.client import history
 
 
 def read(run: wandb.Run) -> Any:
@@ -24,7 +25,7 @@ def read_path(path: str, url: str) -> Any:
 
 def column(run: Any, key: str) -> list[Any]:
     """Returns the key's values in the run's history, in the order of the rows."""
-    return [row[key] for row in run.scan_history() if row.get(key) is not None]
+    return [row[key] for row in history(run) if row.get(key) is not None]
 
 
 def sync(run: wandb.Run | Path, *options: str) -> str:

@@ -8,6 +8,7 @@ import wandb
 
 from online.reading import column, read, read_path, sync
 from wk_metrics import WandbMetricsLogger
+from wk_testing.client import history
 from wk_testing.training import STEPS, counting_model, fit, numbered_batches
 
 # Two runs of one training do not share these, wherever they stand.
@@ -85,7 +86,7 @@ def facts(run: Any) -> Any:
     """Returns all that the server tells of a run, but for times and ids."""
     everything = {
         **run._attrs,  # all the fields, where each property shows one of them
-        "history": list(run.scan_history()),
+        "history": history(run),
         "metrics": defined_metrics(run),
         "files": sorted(file.name for file in run.files()),
         "artifacts": [

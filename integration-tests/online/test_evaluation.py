@@ -14,6 +14,7 @@ from online.reading import read_path, sync
 from wk_core.keras import keras
 from wk_eval import ClassificationEval, SegmentationEval, WandbEvalCallback
 from wk_testing.classifier import classes, classifier, images
+from wk_testing.client import history
 from wk_testing.documented_evaluations import example
 
 
@@ -177,9 +178,9 @@ def test_synced_offline_run_is_the_online_run():
             name.replace(run.id, "<id>"): (artifact.type, sorted(artifact.aliases), table)
             for name, (artifact, table) in tables_of(seen).items()
         }
-        history = [comparable(row) for row in seen.scan_history()]
+        rows = [comparable(row) for row in history(seen)]
         used = sorted(each.name for each in seen.used_artifacts())
-        facts.append({"tables": tables, "history": history, "used": used})
+        facts.append({"tables": tables, "history": rows, "used": used})
     online, synced = facts
     assert sorted(online["tables"]) == [
         "look:v0",

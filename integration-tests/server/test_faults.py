@@ -9,6 +9,7 @@ import wandb
 
 from server.commands import WandbServer
 from server.faults import Fault
+from wk_testing.client import history
 
 pytestmark = pytest.mark.backend_free
 
@@ -16,7 +17,7 @@ ROWS = 20
 
 
 def losses(path: str) -> list[float]:
-    return [row["loss"] for row in wandb.Api().run(path).scan_history(keys=["loss"])]
+    return [row["loss"] for row in history(wandb.Api().run(path), keys=["loss"])]
 
 
 def log_while(order) -> wandb.Run:
@@ -73,7 +74,7 @@ def test_a_final_error_ends_the_stream_of_a_run(wandb_server: WandbServer, statu
     run.finish()
     read = wandb.Api().run(run.path)
     assert read.state == "running"
-    assert len(list(read.scan_history())) < ROWS
+    assert len(history(read)) < ROWS
 
 
 def test_the_time_of_a_fault_can_begin_with_its_first_hit():

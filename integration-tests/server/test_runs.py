@@ -10,6 +10,7 @@ import pytest
 import wandb
 
 from server.commands import WandbServer
+from wk_testing.client import history
 
 pytestmark = pytest.mark.backend_free
 
@@ -23,7 +24,7 @@ def finished_run(rows: int = 5, **settings: object) -> str:
 
 
 def losses(path: str) -> list[float]:
-    return [row["loss"] for row in wandb.Api().run(path).scan_history(keys=["loss"])]
+    return [row["loss"] for row in history(wandb.Api().run(path), keys=["loss"])]
 
 
 @pytest.mark.usefixtures("wandb_server")
@@ -43,8 +44,8 @@ def test_a_run_is_read_back():
     assert read.config == {"lr": 0.1, "late": [1, 2]}
     assert read.summary["best"] == 0.25
     assert read.summary["epoch/epoch"] == 2
-    assert [row["_step"] for row in read.scan_history()] == [0, 1, 2]
-    assert [row["epoch/loss"] for row in read.scan_history(keys=["epoch/loss"])] == [
+    assert [row["_step"] for row in history(read)] == [0, 1, 2]
+    assert [row["epoch/loss"] for row in history(read, keys=["epoch/loss"])] == [
         1,
         1 / 2,
         1 / 3,
@@ -64,8 +65,8 @@ def test_a_run_that_raises_has_failed():
 def test_history_comes_in_pages_and_in_samples():
     path = finished_run(rows=30)
     read = wandb.Api().run(path)
-    assert [row["loss"] for row in read.scan_history(page_size=7)] == list(range(30))
-    assert [row["loss"] for row in read.scan_history(min_step=10, max_step=13)] == [10, 11, 12]
+    assert [row["loss"] for row in history(read, page_size=7)] == list(range(30))
+    assert [row["loss"] for row in history(read, min_step=10, max_step=13)] == [10, 11, 12]
     assert len(read.history(samples=10, pandas=False)) == 10
     assert len(read.history(keys=["loss"], samples=10, pandas=False)) == 10
 
@@ -199,7 +200,7 @@ def test_two_processes_write_one_run_in_shared_mode():
     ]
     assert [writer.wait(timeout=120) for writer in writers] == [0, 0]
     read = wandb.Api().run("p/both")
-    rows = list(read.scan_history())
+    rows = history(read)
     assert len(rows) == 10
     for label in ("first", "second"):
         assert [row[f"{label}/loss"] for row in rows if f"{label}/loss" in row] == list(range(5))

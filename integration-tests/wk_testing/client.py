@@ -1,23 +1,36 @@
-"""The process that wandb runs beside a test, and its end."""
+"""The process that wandb runs beside a test: what is read through it, and its end.
+
+In wandb 0.31 that process sometimes waits for ever. Its client tells it to end and closes the
+connection at once; where the process is just then writing an answer, that fails, and it gives the
+connection up with what it has not read, the order to end among it. The answers are most often those
+to a history that was read and is let go of.
+"""
 
 import signal
 import threading
 import warnings
+from typing import Any
 
 import psutil
 import wandb
 
 _TIMEOUT = 60
 
+_read: list[Any] = []  # kept until the process has ended, so that no answer is on its way then
+
+
+def history(run: Any, **choice: Any) -> list[dict[str, Any]]:
+    """Returns the rows of a run that was read, or those of them that `scan_history` chooses."""
+    scan = run.scan_history(**choice)
+    _read.append(scan)
+    return list(scan)
+
 
 def end_client() -> None:
     """Ends wandb's process once it has sent everything, and forgets what the client knew.
 
-    The process of wandb 0.31 sometimes waits for ever. Its client tells it to end and closes the
-    connection at once; where the process is just then writing an answer, that fails, and it gives
-    the connection up with what it has not read, the order to end among it. It is about one end in
-    thousands after a run's history was read. Such a process is ended after a minute, having
-    printed where it stood, and a warning says so.
+    If it waits for ever, it is ended after a minute, having printed where it stood, and a warning
+    says so.
     """
     hung = threading.Event()
 
@@ -37,3 +50,4 @@ def end_client() -> None:
         warnings.warn("wandb's process did not end by itself", RuntimeWarning, stacklevel=2)
     finally:
         timer.cancel()
+        _read.clear()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import wandb
+from wandb._pydantic.base import JsonableModel
 from wandb.sdk.artifacts._generated import ArtifactDigestAlgorithm
 from wandb.sdk.artifacts.artifact_instance_cache import artifact_instance_cache_by_client_id
 from wandb.sdk.lib.capped_dict import CappedDict
@@ -24,6 +25,19 @@ def _prune(cache: CappedDict, max_size: int) -> None:
 # room in one of them at once, an entry is gone for the second, whose `wandb.Artifact(...)` raises
 # KeyError. Checkpoints and tables are logged in threads, beside the user's own.
 CappedDict._prune_dict = _prune  # type: ignore[method-assign, assignment]
+
+
+def _without_descriptions(model: Any) -> None:
+    model.model_config["use_attribute_docstrings"] = False
+    for derived in model.__subclasses__():
+        _without_descriptions(derived)
+
+
+# When wandb (0.31) first asks the server something, it makes classes of what it may answer, and
+# looks for descriptions in their source, which Python parses for that. Python 3.11 cannot do that
+# in two threads at once (SystemError: AST constructor recursion depth mismatch), and tracebacks in
+# TensorFlow's threads, which call Python for data, do it. Nobody reads the descriptions.
+_without_descriptions(JsonableModel)
 
 
 def check_name(name: str, *, what: str) -> str:

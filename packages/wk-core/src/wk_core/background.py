@@ -1,5 +1,7 @@
 """One ordered, bounded background thread whose errors come back to the caller."""
 
+import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -22,6 +24,8 @@ class Background:
     Args:
         name: The thread's name.
         capacity: How many tasks may wait; `submit` and `wait_for_room` block above that.
+        nice: How far the thread gives way to others where all cores are busy, as of `os.nice`.
+            On Linux only: elsewhere a thread has no such thing of its own.
 
     Example:
         ```python
@@ -36,9 +40,10 @@ class Background:
         ```
     """
 
-    def __init__(self, name: str, *, capacity: int) -> None:
+    def __init__(self, name: str, *, capacity: int, nice: int = 0) -> None:
         self._name = name
         self._capacity = capacity
+        self._nice = nice
         self._tasks: deque[Callable[[], None]] = deque()
         self._wake = threading.Event()
         self._hurry = threading.Event()
@@ -128,6 +133,8 @@ class Background:
             raise error
 
     def _work(self) -> None:
+        if sys.platform == "linux":
+            os.nice(self._nice)
         while True:
             self._wake.wait()
             self._hurry.wait(_GATHER)

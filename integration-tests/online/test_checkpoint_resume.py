@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import wandb
 
+from online.half_sent import send_summary
 from online.reading import aliases, column, read, read_path, versions, wait_until
 from server.commands import WandbServer
 from wk_checkpoint import WandbModelCheckpoint, restore
@@ -130,6 +131,20 @@ def test_killed_training_ends_like_an_uninterrupted_one(
     assert [each.digest for each in versions(resumed).values()] == [
         each.digest for each in versions(whole).values()
     ]
+
+
+@pytest.mark.usefixtures("wandb_server")
+def test_row_that_never_arrived_is_logged_after_all(tmp_path: Path):
+    model = fresh_model()
+    with wandb.init(project="p", id="interrupted") as run:
+        callbacks = callbacks_for(tmp_path / "first")
+        model.fit(Shuffled(), epochs=EPOCH, shuffle=False, verbose=0, callbacks=callbacks)
+    step = {"_step": EPOCH * BATCHES + EPOCH, "batch/batch_step": EPOCH * BATCHES}
+    send_summary(run, **step, **{"epoch/epoch": EPOCH - 1})
+
+    _, _, resumed = resume(tmp_path / "second", "latest")
+    _, whole = train_without_interruption(tmp_path / "whole")
+    assert_same_history(resumed, whole)
 
 
 PREEMPTED = """

@@ -12,7 +12,7 @@ from wk_checkpoint.checkpoint import OWN_ALIAS
 from wk_checkpoint.places import is_remote, place_of
 from wk_checkpoint.staging import Staged, staged
 from wk_checkpoint.version_log import ARTIFACT_TYPE, artifact_name
-from wk_core.run import is_silent, resolve_run
+from wk_core.run import api_of, is_silent, resolve_run
 
 __all__ = ["checkpoint_from"]
 
@@ -96,18 +96,11 @@ def _version(run: wandb.Run, name: str) -> wandb.Artifact | None:
             f"restore: artifact {name!r} is on a server, and run {run.id!r} is offline. Offline "
             "there are paths and the run's own checkpoints, by their aliases."
         )
-    api = _api(run)
+    api = api_of(run)
     if not api.artifact_exists(name, type=ARTIFACT_TYPE):
         return None
     version: wandb.Artifact = api.artifact(name, type=ARTIFACT_TYPE)
     return version
-
-
-def _api(run: wandb.Run) -> wandb.Api:
-    if is_silent(run):
-        return wandb.Api()
-    place = {"entity": run.entity, "project": run.project}
-    return wandb.Api(overrides={"base_url": run.settings.base_url, **place})
 
 
 def _collection(run: wandb.Run) -> str:
@@ -128,7 +121,7 @@ def _missing(run: wandb.Run, alias: str) -> str:
 
 
 def _uploaded_aliases(run: wandb.Run) -> Iterator[str]:
-    api = _api(run)
+    api = api_of(run)
     if api.artifact_collection_exists(_collection(run), ARTIFACT_TYPE):
         for version in api.artifacts(ARTIFACT_TYPE, _collection(run)):
             yield from version.aliases

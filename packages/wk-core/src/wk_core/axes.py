@@ -1,10 +1,14 @@
 """Key prefixes and their x axes in the charts of a run."""
 
-from typing import Any
+from typing import Any, Final
 
 import wandb
 
-__all__ = ["define_axis", "last_logged"]
+from wk_core.run import api_of
+
+__all__ = ["define_axis", "last_logged", "last_row"]
+
+_FIRST_LOOK: Final = 1_000  # how many steps of a history are read at first
 
 
 def define_axis(run: wandb.Run, prefix: str, axis: str) -> None:
@@ -30,3 +34,37 @@ def last_logged(run: wandb.Run, key: str) -> int | None:
     summary: Any = run.summary  # wandb leaves its methods untyped
     last = summary.get(key) if run.resumed else None
     return None if last is None else int(last)
+
+
+def last_row(run: wandb.Run, key: str) -> int | None:
+    """Returns the number in the last row of a resumed run that has a key; None if none has.
+
+    It is not always the one that was last logged. wandb sends the rows and the summary, which knows
+    that number, apart: of a process that was killed in between, only one of the two has arrived. So
+    the server is asked for its last row, and for more where that is not the one of the summary.
+
+    Args:
+        run: The run.
+        key: The key of an axis, as `"epoch/epoch"`.
+    """
+    last = last_logged(run, key)
+    if not run.resumed or run.step > 0:  # What this process has logged itself, it knows.
+        return last
+    summary: Any = run.summary
+    known = summary.get("_step", -1)
+    history = api_of(run).run(run.path)
+    if history.lastHistoryStep == known:
+        return last
+    return _last_in(history, key, first_step=0 if last is not None else known + 1)
+
+
+def _last_in(history: Any, key: str, first_step: int) -> int | None:
+    """Reads the rows from `first_step` on, the last ones first, until one has the key."""
+    end, size = history.lastHistoryStep + 1, _FIRST_LOOK
+    while end > first_step:
+        start = max(end - size, first_step)
+        found = list(history.scan_history(keys=[key], min_step=start, max_step=end))
+        if found:
+            return int(found[-1][key])
+        end, size = start, 2 * size
+    return None

@@ -9,7 +9,7 @@ from wandb.sdk.wandb_run import TeardownHook, TeardownStage
 
 from wk_core.process import this_process
 
-__all__ = ["after_finish", "before_finish", "has_given_up", "is_silent", "resolve_run"]
+__all__ = ["after_finish", "api_of", "before_finish", "has_given_up", "is_silent", "resolve_run"]
 
 
 def resolve_run(
@@ -108,6 +108,17 @@ def before_finish(run: wandb.Run, task: Callable[[], None]) -> Callable[[], None
     # wandb registered its own exit hook when the run started: this later one runs earlier.
     atexit.register(run_once)
     return withdraw
+
+
+def api_of(run: wandb.Run) -> wandb.Api:
+    """Returns what reads from the server of a run; names without a place are of its project.
+
+    Where the process is silent, its run has no server: the one that the settings name is read.
+    """
+    if is_silent(run):
+        return wandb.Api()
+    place = {"entity": run.entity, "project": run.project}
+    return wandb.Api(overrides={"base_url": run.settings.base_url, **place})
 
 
 def after_finish(run: wandb.Run, task: Callable[[], None]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import wandb
 
-from wk_core.axes import define_axis, last_logged
+from wk_core.axes import define_axis, last_row
 from wk_core.epochs import epochs_of
 
 
@@ -59,5 +59,5 @@ class EpochNumbers:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on from a state, in the `fit` that comes next."""
         self._resumed_at = state["next_epoch"]
-        last = last_logged(self._run, self._key)
+        last = last_row(self._run, self._key)
         self._logged = -1 if last is None else last

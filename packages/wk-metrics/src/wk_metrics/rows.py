@@ -5,7 +5,7 @@ from typing import Any
 
 import wandb
 
-from wk_core.axes import last_logged
+from wk_core.axes import last_row
 from wk_metrics.numbers import NumberFilter
 from wk_metrics.rate import Deferred
 
@@ -28,7 +28,7 @@ class RowWriter:
         self._logged = {
             name: last
             for name in ("epoch/epoch", "batch/batch_step")
-            if (last := last_logged(self._run, name)) is not None
+            if (last := last_row(self._run, name)) is not None
         }
 
     def write(

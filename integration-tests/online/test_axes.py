@@ -33,9 +33,10 @@ def test_row_and_summary():
         assert last_row(run, OTHER) is None
 
 
+@pytest.mark.parametrize("step", [ROWS - 1, ROWS])
 @pytest.mark.parametrize(("key", "last"), [(KEY, ROWS - 1), (OTHER, None)])
-def test_summary_without_its_row(ended: wandb.Run, key: str, last: int | None):
-    send_summary(ended, **{KEY: ROWS - 1, key: ROWS, "_step": ROWS})
+def test_summary_without_its_row(ended: wandb.Run, key: str, last: int | None, step: int):
+    send_summary(ended, **{KEY: ROWS - 1, key: ROWS, "_step": step})
     with resume() as run:
         assert last_row(run, key) == last
 

@@ -139,8 +139,8 @@ def test_row_that_never_arrived_is_logged_after_all(tmp_path: Path):
     with wandb.init(project="p", id="interrupted") as run:
         callbacks = callbacks_for(tmp_path / "first")
         model.fit(Shuffled(), epochs=EPOCH, shuffle=False, verbose=0, callbacks=callbacks)
-    step = {"_step": EPOCH * BATCHES + EPOCH, "batch/batch_step": EPOCH * BATCHES}
-    send_summary(run, **step, **{"epoch/epoch": EPOCH - 1})
+    last = {"batch/batch_step": EPOCH * BATCHES, "epoch/epoch": EPOCH - 1}
+    send_summary(run, **last, _step=EPOCH * BATCHES + EPOCH - 1)  # as was seen
 
     _, _, resumed = resume(tmp_path / "second", "latest")
     _, whole = train_without_interruption(tmp_path / "whole")

@@ -40,8 +40,8 @@ def last_row(run: wandb.Run, key: str) -> int | None:
     """Returns the number in the last row of a resumed run that has a key; None if none has.
 
     It is not always the one that was last logged. wandb sends the rows and the summary, which knows
-    that number, apart: of a process that was killed in between, only one of the two has arrived. So
-    the server is asked for its last row, and for more where that is not the one of the summary.
+    that number, apart and in parts: of a process that was killed meanwhile, the summary may have
+    arrived without the row, in some of its keys only. So the server is asked for its rows.
 
     Args:
         run: The run.
@@ -51,11 +51,8 @@ def last_row(run: wandb.Run, key: str) -> int | None:
     if not run.resumed or run.step > 0:  # What this process has logged itself, it knows.
         return last
     summary: Any = run.summary
-    known = summary.get("_step", -1)
-    history = api_of(run).run(run.path)
-    if history.lastHistoryStep == known:
-        return last
-    return _last_in(history, key, first_step=0 if last is not None else known + 1)
+    unknown = summary.get("_step", 0)  # A key that no summary has can be in rows from here on only.
+    return _last_in(api_of(run).run(run.path), key, first_step=unknown if last is None else 0)
 
 
 def _last_in(history: Any, key: str, first_step: int) -> int | None:

@@ -11,7 +11,10 @@ one directory.
 
 A virtual machine may get its memory from the host page by page, and give it back when it is idle:
 such a page costs ten times what it costs to write it. So each fit whose time is taken begins with
-memory at hand, as after hours of training.
+memory at hand, as after hours of training. Linux may give it back within seconds, though, in the
+middle of a fit; so that it keeps what it has, say before, as root,
+
+    echo 11 > /sys/module/page_reporting/parameters/page_reporting_order
 """
 
 import argparse

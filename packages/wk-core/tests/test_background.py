@@ -1,7 +1,5 @@
 """One ordered, bounded thread whose errors come back."""
 
-import os
-import sys
 import threading
 
 import pytest
@@ -87,16 +85,3 @@ def test_unused_thread_is_never_started():
     background.flush()
     assert not [thread for thread in threading.enumerate() if thread.name == "wk_unused"]
     assert background.close() is None
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priorities of their own")
-def test_a_nice_thread_gives_way_alone():
-    def priority():
-        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-
-    before, seen = priority(), []
-    background = Background("test", capacity=1, nice=3)
-    background.submit(lambda: seen.append(priority()))
-    background.close()
-    assert seen == [min(before + 3, 19)]
-    assert priority() == before

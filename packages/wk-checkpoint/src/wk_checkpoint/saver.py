@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import wandb
 
@@ -23,8 +23,6 @@ from wk_core.keras_saving import prepare_saving, serialized_config
 from wk_core.spread import is_split
 
 __all__ = ["Saver"]
-
-_NICE: Final = 10  # training goes first, where all cores are busy
 
 
 class Saver:
@@ -55,7 +53,7 @@ class Saver:
         self._files = files
         self._in_background = in_background
         self._say = say
-        self._background = Background("wk_checkpoint.saver", capacity=1, nice=_NICE)
+        self._background = Background("wk_checkpoint.saver", capacity=1)
         self._obstacle_was_said = False
         self._last: Place | None = None
         self._saved: list[Any] | None = None

@@ -1,7 +1,5 @@
 """One ordered, bounded background thread whose errors come back to the caller."""
 
-import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -24,8 +22,6 @@ class Background:
     Args:
         name: The thread's name.
         capacity: How many tasks may wait; `submit` and `wait_for_room` block above that.
-        nice: How far the thread gives way to others where all cores are busy, as of `os.nice`.
-            On Linux only: elsewhere a thread has no such thing of its own.
 
     Example:
         ```python
@@ -40,10 +36,9 @@ class Background:
         ```
     """
 
-    def __init__(self, name: str, *, capacity: int, nice: int = 0) -> None:
+    def __init__(self, name: str, *, capacity: int) -> None:
         self._name = name
         self._capacity = capacity
-        self._nice = nice
         self._tasks: deque[Callable[[], None]] = deque()
         self._wake = threading.Event()
         self._hurry = threading.Event()
@@ -133,8 +128,6 @@ class Background:
             raise error
 
     def _work(self) -> None:
-        if sys.platform == "linux":
-            os.nice(self._nice)
         while True:
             self._wake.wait()
             self._hurry.wait(_GATHER)

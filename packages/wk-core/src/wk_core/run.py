@@ -77,6 +77,17 @@ class _Silence(NoopRun):
         super().__init__(settings, {})
 
 
+def api_of(run: wandb.Run) -> wandb.Api:
+    """Returns what reads from the server of a run; names without a place are of its project.
+
+    Where the process is silent, its run has no server: the one that the settings name is read.
+    """
+    if is_silent(run):
+        return wandb.Api()
+    place = {"entity": run.entity, "project": run.project}
+    return wandb.Api(overrides={"base_url": run.settings.base_url, **place})
+
+
 def before_finish(run: wandb.Run, task: Callable[[], None]) -> Callable[[], None]:
     """Has `task` run before `run` finishes, while the run still takes data.
 
@@ -108,17 +119,6 @@ def before_finish(run: wandb.Run, task: Callable[[], None]) -> Callable[[], None
     # wandb registered its own exit hook when the run started: this later one runs earlier.
     atexit.register(run_once)
     return withdraw
-
-
-def api_of(run: wandb.Run) -> wandb.Api:
-    """Returns what reads from the server of a run; names without a place are of its project.
-
-    Where the process is silent, its run has no server: the one that the settings name is read.
-    """
-    if is_silent(run):
-        return wandb.Api()
-    place = {"entity": run.entity, "project": run.project}
-    return wandb.Api(overrides={"base_url": run.settings.base_url, **place})
 
 
 def after_finish(run: wandb.Run, task: Callable[[], None]) -> None:

@@ -44,6 +44,13 @@ def report_and_hang(worker_run: WorkerRun, number: int, path: str) -> None:
     time.sleep(600)
 
 
+def report_late(worker_run: WorkerRun, number: int) -> None:
+    """Logs to the worker's own run, and once more when the main script has come to its end."""
+    worker_run.own_run().log({"item": number})
+    time.sleep(3)  # more than its hooks of `atexit` take
+    worker_run.own_run().log({"item": number + 1})
+
+
 def wait_for(path: str) -> None:
     """Returns when there is a file; gives up after some minutes."""
     deadline = time.monotonic() + 300

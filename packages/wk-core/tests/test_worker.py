@@ -32,6 +32,18 @@ with wandb.init(project="test", dir=directory, config=workers.CONFIG) as run:
 print(json.dumps({"id": run.id, "seen": seen}))
 """
 
+LATE = """
+import multiprocessing, multiprocessing.util, sys  # as Keras imports them, before the run
+import wandb
+from wk_core.worker import WorkerRun
+from wk_testing import workers
+
+if __name__ == "__main__":
+    with wandb.init(project="test", dir=sys.argv[1], config=workers.CONFIG):
+        worker = multiprocessing.Process(target=workers.report_late, args=(WorkerRun(), 7))
+        worker.start()
+"""
+
 ODD_RUNS = """
 import multiprocessing, os, sys
 import wandb
@@ -73,6 +85,15 @@ def test_workers_of_a_pool(method, tmp_path):
     assert sorted(item for run in runs.values() for item in run.column("item")) == list(range(7))
     assert len(runs) == 1 + len({each["process"] for each in seen})
     assert all(run.config["batch_size"] == 4 for run in runs.values())
+
+
+def test_worker_that_outlives_the_main_script(tmp_path):
+    process = run_script(LATE, str(tmp_path), KERAS_BACKEND="jax")
+    assert process.returncode == 0, process.stderr
+    assert "Traceback" not in process.stderr
+    runs = [read_run(path) for path in tmp_path.glob("wandb/offline-run-*")]
+    assert sorted(run.column("item") for run in runs) == [[], [7, 8]]
+    assert {run.exit_code for run in runs} == {0}
 
 
 def test_runs_that_take_nothing(tmp_path):

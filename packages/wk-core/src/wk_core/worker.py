@@ -108,6 +108,10 @@ class WorkerRun:
             "mode": "online" if settings.mode == "shared" else settings.mode,
         }
         self._own_settings = {"finish_timeout": finish_timeout, "base_url": settings.base_url}
+        if not run.disabled:
+            from wk_core.worker_runs import outlast_workers
+
+            outlast_workers()
 
     def log(self, data: Mapping[str, Any]) -> None:
         """Logs a row to the run of the main process.

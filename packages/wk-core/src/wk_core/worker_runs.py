@@ -1,5 +1,6 @@
 """The runs of a worker process: the main process's, and one of its own."""
 
+import atexit
 import multiprocessing.util
 import os
 import pickle
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 import wandb
 
-__all__ = ["attached_run", "own_run"]
+__all__ = ["attached_run", "outlast_workers", "own_run"]
 
 # A forked worker inherits those of its parent, and must not use them.
 _attached: Final[dict[tuple[int, str], wandb.Run]] = {}
@@ -68,6 +69,17 @@ def own_run(main_run_id: str, *, settings: dict[str, Any], **arguments: Any) -> 
                 signal.signal(signal.SIGTERM, _exit)
             _own[key] = run
         return _own[key]
+
+
+def outlast_workers() -> None:
+    """Makes this process wait for its workers before wandb's service, which they log through, ends.
+
+    At exit both are done by hooks of `atexit`, the last one first. `multiprocessing` is imported
+    before a run begins, as a rule, and would come too late.
+    """
+    wait_for_workers = multiprocessing.util._exit_function  # type: ignore[attr-defined]  # private
+    atexit.unregister(wait_for_workers)
+    atexit.register(wait_for_workers)
 
 
 def _exit(signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG001

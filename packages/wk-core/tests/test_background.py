@@ -80,6 +80,21 @@ def test_close_runs_what_is_left_and_returns_the_error():
         background.submit(fail)
 
 
+def test_abandoned_thread_drops_what_is_waiting_and_ends():
+    background = Background("wk_abandoned", capacity=5)
+    started, released, done = threading.Event(), threading.Event(), []
+    background.submit(lambda: (started.set(), released.wait()))
+    background.submit(lambda: done.append(1))
+    started.wait()
+    (thread,) = (each for each in threading.enumerate() if each.name == "wk_abandoned")
+    background.abandon()
+    released.set()
+    thread.join(10)
+
+    assert not thread.is_alive()
+    assert done == []
+
+
 def test_unused_thread_is_never_started():
     background = Background("wk_unused", capacity=5)
     background.flush()

@@ -1,6 +1,8 @@
 """A run in worker processes, offline."""
 
 import json
+import signal
+import sys
 
 import pytest
 
@@ -65,6 +67,29 @@ with wandb.init(mode="disabled", config=workers.CONFIG):
 """
 
 
+UNNOTICED = """
+import multiprocessing, signal, sys, threading
+import wandb
+from wk_core.worker import WorkerRun
+from wk_testing import workers
+
+def wait_for_what_does_not_come(worker_run):
+    worker_run.own_run()
+    lock = multiprocessing.Lock()
+    lock.acquire()
+    threading.Timer(1, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()
+    lock.acquire()
+
+if __name__ == "__main__":
+    with wandb.init(project="test", dir=sys.argv[1]):
+        worker = multiprocessing.Process(target=wait_for_what_does_not_come, args=(WorkerRun(),))
+        worker.start()
+        worker.join(60)
+        print(worker.exitcode)
+        worker.kill()
+"""
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_workers_of_a_pool(method, tmp_path):
     process = run_script(POOL, method, str(tmp_path), KERAS_BACKEND="jax")
@@ -94,6 +119,13 @@ def test_worker_that_outlives_the_main_script(tmp_path):
     runs = [read_run(path) for path in tmp_path.glob("wandb/offline-run-*")]
     assert sorted(run.column("item") for run in runs) == [[], [7, 8]]
     assert {run.exit_code for run in runs} == {0}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+def test_sigterm_that_the_main_thread_does_not_see(tmp_path):
+    process = run_script(UNNOTICED, str(tmp_path), KERAS_BACKEND="jax")
+    assert process.stdout.strip() == str(128 + signal.SIGTERM), process.stderr
+    assert [read_run(path).exit_code for path in tmp_path.glob("wandb/offline-run-*")] == [0, 0]
 
 
 def test_runs_that_take_nothing(tmp_path):

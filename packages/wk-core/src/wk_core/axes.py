@@ -27,13 +27,26 @@ def define_axis(run: wandb.Run, prefix: str, axis: str) -> None:
 def last_logged(run: wandb.Run, key: str) -> int | None:
     """Returns the last number that a resumed run has logged for a key; None if it has none.
 
+    The summary knows it, unless the user has it keep something else of the key, with
+    `define_metric(..., summary=...)`: then the server is asked for its rows.
+
     Args:
         run: The run.
-        key: The key of an axis, as `"epoch/epoch"`.
+        key: The key of an axis, as `"epoch/epoch"`, whose numbers only go up.
     """
-    summary: Any = run.summary  # wandb leaves its methods untyped
-    last = summary.get(key) if run.resumed else None
-    return None if last is None else int(last)
+    if not run.resumed:
+        return None
+    last = _in_summary(run, key)
+    if last is not None:
+        return last
+    try:
+        history = api_of(run).run(run.path)
+        return _last_in(history, key, first_step=0) if _has(history, key) else None
+    except (wandb.errors.CommError, ValueError) as error:
+        wandb.termwarn(
+            f"What run {run.id!r} has of {key!r} is not known, so it counts anew: {error}"
+        )
+        return None
 
 
 def last_row(run: wandb.Run, key: str) -> int | None:
@@ -47,12 +60,32 @@ def last_row(run: wandb.Run, key: str) -> int | None:
         run: The run.
         key: The key of an axis, as `"epoch/epoch"`.
     """
-    last = last_logged(run, key)
-    if not run.resumed or run.step > 0:  # What this process has logged itself, it knows.
+    if not run.resumed:
+        return None
+    last = _in_summary(run, key)
+    if last is not None and run.step > 0:  # What this process has logged itself, it knows.
         return last
-    summary: Any = run.summary
-    unknown = summary.get("_step", 0)  # A key that no summary has can be in rows from here on only.
-    return _last_in(api_of(run).run(run.path), key, first_step=unknown if last is None else 0)
+    history = api_of(run).run(run.path)
+    # A key that neither summary nor server knows can be in rows from here on only.
+    first_step = 0 if last is not None or _has(history, key) else _in_summary(run, "_step") or 0
+    return _last_in(history, key, first_step)
+
+
+def _in_summary(run: wandb.Run, key: str) -> int | None:
+    """Returns the last number of an axis, where the summary has kept just that.
+
+    What the user wants to see of the key instead, as its `max`, is a dictionary there, and may be
+    behind the rows (wandb 0.31).
+    """
+    summary: Any = run.summary  # wandb leaves its methods untyped
+    value = summary.get(key)
+    return int(value) if isinstance(value, (int, float)) else None
+
+
+def _has(history: Any, key: str) -> bool:
+    """Tells whether a run has rows with a key, as far as the server says."""
+    keys = (getattr(history, "history_keys", None) or {}).get("keys")
+    return keys is None or key in keys
 
 
 def _last_in(history: Any, key: str, first_step: int) -> int | None:

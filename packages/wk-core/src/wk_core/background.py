@@ -47,6 +47,7 @@ class Background:
         self._running_task = False
         self._waiting_for_room = 0
         self._closing = False
+        self._abandoned = False
         self._error: BaseException | None = None
 
     @property
@@ -94,6 +95,11 @@ class Background:
         self._drain()
         self._raise_error()
 
+    def drain(self) -> None:
+        """Waits until every task submitted so far has run; what one raised is raised later."""
+        if threading.current_thread() is not self._thread:
+            self._drain()
+
     def close(self) -> BaseException | None:
         """Works off what is waiting and ends the thread; does nothing the second time.
 
@@ -109,6 +115,13 @@ class Background:
             thread.join()
         error, self._error = self._error, None
         return error
+
+    def abandon(self) -> None:
+        """Drops what is waiting; the thread ends by itself after the task that it is at."""
+        self._closing = self._abandoned = True
+        self._thread = None
+        self._hurry.set()
+        self._wake.set()
 
     def _start(self) -> None:
         # A daemon: at the end of the process the interpreter would otherwise wait for the thread
@@ -133,11 +146,11 @@ class Background:
             self._hurry.wait(_GATHER)
             self._wake.clear()
             self._work_off()
-            if self._closing and not self._tasks:
+            if self._abandoned or (self._closing and not self._tasks):
                 return
 
     def _work_off(self) -> None:
-        while self._tasks:
+        while self._tasks and not self._abandoned:
             self._running_task = True  # before the queue is empty: never idle in between
             task = self._tasks.popleft()
             try:

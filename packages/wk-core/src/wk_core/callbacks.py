@@ -1,8 +1,9 @@
 """What callbacks do to one another, and to how Keras calls them."""
 
+import inspect
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from wk_core.keras import keras
@@ -11,7 +12,11 @@ __all__ = [
     "after_all",
     "after_next",
     "argument_of_fit",
+    "before_all",
     "calling_list",
+    "calling_lists",
+    "is_in_fit",
+    "is_nested",
     "leave_to_keras",
     "left_to_keras",
 ]
@@ -43,13 +48,23 @@ def calling_list() -> Any:
 
     Keras tells a callback nothing of its siblings: the only way to them is up the stack.
     """
-    frame = sys._getframe(1)
+    return next(_lists_above(sys._getframe(1)), None)
+
+
+def calling_lists() -> list[Any]:
+    """Returns every `CallbackList` that is calling a hook, the innermost first.
+
+    There are several where a hook calls `fit` or `evaluate` in its turn.
+    """
+    return list(_lists_above(sys._getframe(1)))
+
+
+def _lists_above(frame: types.FrameType | None) -> Iterator[Any]:
     while frame is not None:
         caller = frame.f_locals.get("self")
         if isinstance(caller, keras.callbacks.CallbackList):
-            return caller
-        frame = frame.f_back  # type: ignore[assignment]
-    return None
+            yield caller
+        frame = frame.f_back
 
 
 def argument_of_fit(name: str) -> Any:
@@ -65,6 +80,43 @@ def argument_of_fit(name: str) -> Any:
             return frame.f_locals[name]
         frame = frame.f_back  # type: ignore[assignment]
     return None
+
+
+def is_in_fit(model: Any) -> bool:
+    """Tells whether Keras' own `fit` of a model is calling a hook, not a loop of the user's."""
+    own = inspect.unwrap(keras.Model.fit).__code__
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code is own and frame.f_locals.get("self") is model:
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
+
+
+def is_nested() -> bool:
+    """Tells whether a list of callbacks is at work within a hook that another one is calling."""
+    lists = set()
+    frame = sys._getframe(1)
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, keras.callbacks.CallbackList):
+            lists.add(id(caller))
+        frame = frame.f_back  # type: ignore[assignment]
+    return len(lists) > 1
+
+
+def before_all(callback_list: Any, hook: str, task: Callable[..., None]) -> None:
+    """Has `task` run each time before a list of callbacks calls a hook of all of them.
+
+    It runs in the thread that trains, with the arguments of the hook.
+    """
+    call_all = getattr(callback_list, hook)
+
+    def task_then_call_all(*arguments: Any, **named: Any) -> None:
+        task(*arguments, **named)
+        call_all(*arguments, **named)
+
+    setattr(callback_list, hook, task_then_call_all)
 
 
 def after_all(callback_list: Any, hook: str, task: Callable[[], None]) -> None:

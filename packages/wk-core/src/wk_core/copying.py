@@ -6,9 +6,10 @@ from typing import Any, ClassVar, Final
 
 import wandb
 
-from wk_core.callbacks import leave_to_keras, left_to_keras
+from wk_core.callbacks import is_nested, leave_to_keras, left_to_keras
+from wk_core.flavour import check_flavour, other_flavour_calls
 from wk_core.keras import NOT_IN_FIT
-from wk_core.run import resolve_run
+from wk_core.run import check_open, resolve_run
 from wk_core.strategy import check_distribution, check_keras
 
 __all__ = ["CopyError", "WithoutItsRun"]
@@ -50,7 +51,8 @@ class WithoutItsRun(abc.ABC):
         self._given_run = None if run is None else _GivenRun.of(run)
         self._is_bound = True
         check_keras()
-        self._bind(self._resolve(run))
+        self._bound_run = self._resolve(run)
+        self._bind(self._bound_run)
 
     def _resolve(self, run: wandb.Run | None) -> wandb.Run:
         return resolve_run(type(self).__name__, run)
@@ -65,12 +67,24 @@ class WithoutItsRun(abc.ABC):
         """Whether something is there that belongs to one `fit`."""
 
     def set_model(self, model: Any) -> None:
-        """Takes the model; a copy takes up its run, too."""
+        """Takes the model; a copy takes up its run, too.
+
+        Raises:
+            wandb.Error: If the run is finished when a `fit` or `evaluate` begins.
+            TypeError: If the model is one of the other Keras.
+        """
+        check_flavour(self, model)
         check_distribution()
+        if self._is_bound and not (self._is_in_fit and is_nested()):
+            check_open(type(self).__name__, self._bound_run)
         if not self._is_bound:
             given = None if self._given_run is None else self._given_run.found(type(self).__name__)
             self._report_to(given)
         super().set_model(model)  # type: ignore[misc]  # the Keras callback behind it
+
+    def __getattr__(self, name: str) -> Any:
+        other_flavour_calls(self, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __getstate__(self) -> dict[str, Any]:
         if self._is_bound and self._is_in_fit:
@@ -82,7 +96,7 @@ class WithoutItsRun(abc.ABC):
         kept = {
             name: value
             for name, value in vars(self).items()
-            if name not in self._not_copied and name not in hooks
+            if name not in {*self._not_copied, "_bound_run"} and name not in hooks
         }
         return {**kept, **NOT_IN_FIT, "_is_bound": False, "_hooks": hooks}
 

@@ -26,10 +26,8 @@ __all__ = [
     "NOT_IN_FIT",
     "PyDataset",
     "backend",
-    "batches_trained",
     "compiled_metrics",
     "keras",
-    "learning_rate_setting",
     "measured",
     "own_direction",
     "read_scalar",
@@ -37,8 +35,6 @@ __all__ = [
     "state_is_in_variables",
     "steps_per_execution",
     "sync_state",
-    "trained_batches",
-    "unwrap_optimizer",
 ]
 
 
@@ -61,31 +57,6 @@ def steps_per_execution(model: Any) -> int:
     return int(read_scalar(model._steps_per_execution) if LEGACY else model.steps_per_execution)
 
 
-def unwrap_optimizer(optimizer: Any) -> Any:
-    """Returns the optimizer that a `LossScaleOptimizer` wraps, or the optimizer itself."""
-    wrapper = (
-        keras.mixed_precision.LossScaleOptimizer if LEGACY else keras.optimizers.LossScaleOptimizer
-    )
-    return optimizer.inner_optimizer if isinstance(optimizer, wrapper) else optimizer
-
-
-def batches_trained(optimizer: Any) -> int:
-    """Returns how many batches an optimizer has been applied to.
-
-    Its public `iterations` counts updates of the weights, which are fewer under gradient
-    accumulation. A mixed-precision step that was skipped for an overflow is in neither.
-    """
-    optimizer = unwrap_optimizer(optimizer)
-    return int(read_scalar(optimizer.iterations if LEGACY else optimizer._iterations))
-
-
-def trained_batches(model: Any) -> int | None:
-    """Returns how many batches a model's optimizer has been applied to; None without one."""
-    optimizer = getattr(model, "optimizer", None)
-    known = isinstance(optimizer, keras.optimizers.Optimizer)
-    return batches_trained(optimizer) if known else None
-
-
 def compiled_metrics(model: Any) -> Any:
     """Returns the metrics as `compile` got them; the model itself names them after a batch only."""
     container = model.compiled_metrics if LEGACY else model._compile_metrics
@@ -105,14 +76,6 @@ def own_direction(measure: Any) -> Literal["min", "max"] | None:
     """Returns whether less or more of a metric is better, where it says so; Keras 2's do not."""
     directions: dict[Any, Literal["min", "max"]] = {"down": "min", "up": "max"}
     return directions.get(getattr(measure, "_direction", None))
-
-
-def learning_rate_setting(optimizer: Any) -> Any:
-    """Returns an optimizer's learning rate as it was set: a variable, a schedule or a callable.
-
-    Its public `learning_rate` evaluates a schedule instead, eagerly, which takes milliseconds.
-    """
-    return unwrap_optimizer(optimizer)._learning_rate
 
 
 def state_is_in_variables(model: Any) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from wk_core.keras import LEGACY, keras
 
-__all__ = ["Call", "calls_of", "input_structure", "outputs_of"]
+__all__ = ["Call", "calls_of", "input_structure", "outputs_of", "own_layers"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,17 @@ def outputs_of(model: Any) -> list[tuple[Any, int]]:
         model: A model of which `calls_of` knows the calls.
     """
     return [_source(tensor) for tensor in _functional(model).outputs]
+
+
+def own_layers(model: Any) -> list[Any]:
+    """Returns a model's own layers, not those within them, as Keras knows them.
+
+    A class of the user's may have something else as its `layers`.
+    """
+    for kind in type(model).__mro__:
+        if "layers" in vars(kind) and kind.__module__.partition(".")[0] in ("keras", "tf_keras"):
+            return list(vars(kind)["layers"].fget(model))
+    return list(model.layers)
 
 
 def _functional(model: Any) -> Any:

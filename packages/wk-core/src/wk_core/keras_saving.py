@@ -1,7 +1,6 @@
 """What saving and restoring a model needs of Keras beyond its public API, in one place."""
 
 import contextlib
-import io
 import json
 import sys
 from collections.abc import Iterator
@@ -15,9 +14,10 @@ __all__ = [
     "all_layers",
     "begin_iteration",
     "build_metrics",
-    "build_optimizer",
     "export_saved_model",
     "global_seed_generator",
+    "is_overridden",
+    "layers_without_kept_seeds",
     "load_optimizer_from_hdf5",
     "metric_variables",
     "prepare_saving",
@@ -25,7 +25,6 @@ __all__ = [
     "serialized_config",
     "values_of",
     "without_distribution",
-    "write_hdf5_weights",
 ]
 
 # The kinds of objects of which Keras' writer learns what not to look into.
@@ -44,9 +43,6 @@ _SAVED_KINDS: Final = (
 
 def serialized_config(model: Any) -> str:
     """Returns the JSON of a model's architecture and compilation, as in a `.keras` archive."""
-    if LEGACY:
-        text: str = model.to_json()
-        return text
     from keras.src.saving.serialization_lib import ObjectSharingScope
 
     with ObjectSharingScope():  # a layer that is used twice stays one layer
@@ -69,11 +65,11 @@ def _with_own_numbers(tree: Any, numbers: dict[int, int]) -> Any:
 
 
 def prepare_saving() -> None:
-    """Lets Keras' writer work inside a `StatelessScope` of this thread.
+    """Has Keras keep what it learns of its own classes for its walk through a model.
 
     Keras learns which attributes not to look into from objects that it makes on the way, and keeps
-    what it has learnt under a name other than the one it looks for (3.15): inside a scope making
-    them raises, so it has to find them made.
+    what it has learnt under a name other than the one it looks for (3.15): it would make new ones
+    for each object of each model.
     """
     if LEGACY:
         return
@@ -86,17 +82,16 @@ def prepare_saving() -> None:
             global_state.set_global_attribute(key, get_attr_skipset(kind))
 
 
+def is_overridden(model: Any, method: str) -> bool:
+    """Tells whether the user's class, or the model itself, has a method of its own for Keras'."""
+    function = getattr(getattr(model, method), "__func__", None)
+    return function is not getattr(keras.Model, method)
+
+
 def all_layers(model: Any) -> list[Any]:
     """Returns a model and all layers in it, those inside of layers too."""
     layers: list[Any] = list(model._flatten_layers())
     return layers
-
-
-def build_optimizer(model: Any) -> None:
-    """Has a compiled model's optimizer make its variables, where it has not yet."""
-    optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None and not getattr(optimizer, "built", False):
-        optimizer.build(model.trainable_variables)
 
 
 def build_metrics(model: Any, batch: Any) -> None:
@@ -108,6 +103,20 @@ def build_metrics(model: Any, batch: Any) -> None:
     """
     if not LEGACY:
         model._symbolic_build(data_batch=batch)
+        return
+    outputs = model(batch[0], training=False)
+    if not model.compiled_loss.built:
+        model.compiled_loss.build(outputs)
+    if not model.compiled_metrics.built:
+        model.compiled_metrics.build(outputs, _as_tensors(batch[1]))
+
+
+def _as_tensors(arrays: Any) -> Any:
+    if isinstance(arrays, dict):
+        return {name: _as_tensors(each) for name, each in arrays.items()}
+    if isinstance(arrays, (list, tuple)):
+        return type(arrays)(map(_as_tensors, arrays))
+    return keras.backend.constant(arrays)
 
 
 def begin_iteration() -> None:
@@ -131,9 +140,32 @@ def metric_variables(model: Any) -> list[Any]:
 def seed_variables(model: Any) -> list[Any]:
     """Returns the variables behind a model's random numbers, which Keras does not save."""
     if LEGACY:
-        return []
+        return [generator.state for generator in _generators_of_keras_2(model)]
     others = {id(variable) for variable in [*model.weights, *model.metrics_variables]}
     return [variable for variable in model.variables if id(variable) not in others]
+
+
+def layers_without_kept_seeds(model: Any) -> list[str]:
+    """Returns the names of the layers whose random numbers cannot be put back.
+
+    Those of Keras 2 draw from TensorFlow's operations, which keep where they stand to themselves,
+    unless `tf.keras.backend.experimental.enable_tf_random_generator` was called before.
+    """
+    drawing = _random_layers_of_keras_2(model) if LEGACY else ()
+    return [layer.name for layer, generator in drawing if generator is None]
+
+
+def _generators_of_keras_2(model: Any) -> Iterator[Any]:
+    return (generator for _, generator in _random_layers_of_keras_2(model) if generator is not None)
+
+
+def _random_layers_of_keras_2(model: Any) -> Iterator[tuple[Any, Any]]:
+    """Yields the layers that draw random numbers, and their generators, made in the first call."""
+    for layer in all_layers(model):
+        drawing = getattr(layer, "_random_generator", None)
+        if drawing is not None and getattr(layer, "rate", 1) != 0:
+            drawing._maybe_init()
+            yield layer, drawing._generator
 
 
 def global_seed_generator(*, create: bool = False) -> Any:
@@ -203,13 +235,3 @@ def export_saved_model(model: Any, path: Any, options: Any) -> None:
     archive = keras.export.ExportArchive()
     archive.track_and_add_endpoint("serve", model, get_input_signature(model))
     archive.write_out(str(path), options=options, verbose=False)
-
-
-def write_hdf5_weights(model: Any, file: io.BytesIO) -> None:
-    """Writes what `model.save_weights` writes, to an open file instead of to a path."""
-    from keras.src.saving.saving_lib import H5IOStore, _save_state
-
-    with contextlib.closing(H5IOStore(file, mode="w")) as store:
-        _save_state(
-            model, weights_store=store, assets_store=None, inner_path="", visited_saveables=set()
-        )

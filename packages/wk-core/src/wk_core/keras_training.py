@@ -5,7 +5,26 @@ from typing import Any
 from wk_core.keras import LEGACY, backend, keras
 from wk_core.spread import whole
 
-__all__ = ["frozen_value", "has_loss", "loss_scale", "training_loss", "training_outputs"]
+__all__ = [
+    "frozen_value",
+    "has_loss",
+    "is_compiled",
+    "loss_scale",
+    "training_loss",
+    "training_outputs",
+]
+
+
+def is_compiled(model: Any) -> bool:
+    """Tells whether a model's steps are compiled, so that its Python code runs when traced only.
+
+    On JAX, Keras compiles no model with a layer that says that it cannot be (`RandomCrop`).
+    """
+    if getattr(model, "run_eagerly", False):
+        return False
+    return backend() == "tensorflow" or (
+        backend() == "jax" and bool(getattr(model, "jit_compile", True))
+    )
 
 
 def training_outputs(model: Any, inputs: Any) -> Any:

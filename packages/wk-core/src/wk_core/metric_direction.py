@@ -40,15 +40,20 @@ def direction_of(metric: str, model: Any) -> Direction | None:
         ```
     """
     name = metric.removeprefix("val_")
-    measure = _measure(name, model)
-    own = None if measure is None else own_direction(measure)
-    return own or _told_by(_words(name)) or _told_by(_class_words(measure))
+    measures = _measures(name, model)
+    own = {own_direction(measure) for measure in measures} - {None}
+    if len(own) == 1:
+        return own.pop()
+    # Of metrics of several outputs that contradict one another, the classes do not tell either.
+    classes = [] if own else [word for measure in measures for word in _class_words(measure)]
+    return _told_by(_words(name)) or _told_by(classes)
 
 
-def _measure(name: str, model: Any) -> Any:
-    """Returns the metric of that name, with or without the name of an output before it."""
+def _measures(name: str, model: Any) -> list[Any]:
+    """Returns the metrics of that name, with or without the name of an output before it."""
     found = [one for one in measured(model) if name == one.name or name.endswith(f"_{one.name}")]
-    return max(found, key=lambda one: len(one.name), default=None)
+    longest = max((len(one.name) for one in found), default=0)
+    return [one for one in found if len(one.name) == longest]
 
 
 def _words(name: str) -> list[str]:
@@ -59,7 +64,7 @@ def _words(name: str) -> list[str]:
 
 def _class_words(measure: Any) -> list[str]:
     """Returns the words of the name of a metric's class, as `MeanIoU`: those it ends with."""
-    name = "" if measure is None else type(measure).__name__.lower()
+    name = type(measure).__name__.lower()
     return [name[start:] for start in range(len(name))]
 
 

@@ -7,6 +7,7 @@ import wandb
 
 from wk_core.background import Background
 from wk_core.run import before_finish
+from wk_core.run_rows import rows_of
 
 __all__ = ["RowLog"]
 
@@ -42,24 +43,43 @@ class RowLog:
         self._run = run
         self._name = name
         self._background = Background(f"{name}'s log", capacity=_CAPACITY)
+        self._rows = rows_of(run)
+        self._stop_draining = self._rows.before_users(self._drain)
         self._withdraw = before_finish(run, self._close_interrupted)
 
     def log(self, make_row: Callable[[], dict[str, Any]]) -> None:
         """Logs a row to the run, which is made in the background.
 
+        Where a logger keeps a row open, it becomes part of that (`wk_core.run_rows`).
+        Where the run has finished meanwhile, nothing is made or logged.
+
         Raises:
             BaseException: What went wrong before.
         """
-        if not self._run.disabled:
-            self._background.submit(lambda: self._run.log(make_row()))
+        if self._run.disabled or self._rows.has_finished(self._run):
+            return
+
+        def task() -> None:
+            try:
+                self._rows.add(self._run, make_row())
+            finally:
+                self._rows.arrived()
+
+        self._rows.await_row()
+        try:
+            self._background.submit(task)
+        except BaseException:
+            self._rows.arrived()
+            raise
 
     def submit(self, task: Callable[[], None]) -> None:
-        """Has something else done in its turn.
+        """Has something else done in its turn; nothing where the run has finished meanwhile.
 
         Raises:
             BaseException: What went wrong before.
         """
-        self._background.submit(task)
+        if not self._rows.has_finished(self._run):
+            self._background.submit(task)
 
     def flush(self) -> None:
         """Waits until everything is logged.
@@ -82,7 +102,13 @@ class RowLog:
 
     def _finish(self) -> BaseException | None:
         """Does what is left to be done; returns the first error that nobody has been told of."""
+        self._stop_draining()
         return self._background.close()
+
+    def _drain(self) -> None:
+        """Logs what comes before the user's values, which the next row would take along."""
+        if not self._rows.is_kept or self._rows.is_due or self._rows.uses_steps:
+            self._background.drain()
 
     def _close_interrupted(self) -> None:
         """Closes before the run finishes, after a `fit` that never came to its end."""

@@ -9,7 +9,16 @@ from wandb.sdk.wandb_run import TeardownHook, TeardownStage
 
 from wk_core.process import this_process
 
-__all__ = ["after_finish", "api_of", "before_finish", "has_given_up", "is_silent", "resolve_run"]
+__all__ = [
+    "after_finish",
+    "api_of",
+    "before_finish",
+    "check_open",
+    "has_finished",
+    "has_given_up",
+    "is_silent",
+    "resolve_run",
+]
 
 
 def resolve_run(
@@ -53,12 +62,27 @@ def resolve_run(
                 f"`{callback_name}(...)`, and before the `fit` of a copy of one, or pass one as "
                 f"`{callback_name}(..., run=run)`."
             )
-    if not run.disabled and run._is_finished:  # wandb has no public word for it
+    check_open(callback_name, run)
+    return run
+
+
+def check_open(callback_name: str, run: wandb.Run) -> None:
+    """Checks that a run still takes data.
+
+    Raises:
+        wandb.Error: If it is finished.
+    """
+    if has_finished(run):
         raise wandb.Error(
             f"{callback_name} needs a run that is still open, but run {run.id!r} is finished: "
-            "start a new one with `wandb.init()`."
+            f"start a new one with `wandb.init()`, and make a new {callback_name} then, since it "
+            "keeps to the run that was active, or passed as `run=`, when it was made."
         )
-    return run
+
+
+def has_finished(run: wandb.Run) -> bool:
+    """Tells whether a run takes no more data; wandb has no public word for it."""
+    return getattr(run, "_is_finished", False)  # a disabled one has no such attribute
 
 
 def is_silent(run: wandb.Run) -> bool:

@@ -5,6 +5,7 @@ import multiprocessing.util
 import os
 import pickle
 import signal
+import sys
 import threading
 from types import FrameType
 from typing import Any, Final
@@ -17,6 +18,7 @@ __all__ = ["attached_run", "outlast_workers", "own_run"]
 _attached: Final[dict[tuple[int, str], wandb.Run]] = {}
 _own: Final[dict[tuple[int, str], wandb.Run]] = {}
 _lock: Final = threading.Lock()
+_UNTIL_REPEATED: Final = 0.1  # seconds
 
 
 def attached_run(run_id: str, pickled_run: bytes, config: dict[str, Any]) -> wandb.Run:
@@ -65,8 +67,7 @@ def own_run(main_run_id: str, *, settings: dict[str, Any], **arguments: Any) -> 
             # Processes of `multiprocessing` end without the hooks of `atexit`.
             multiprocessing.util.Finalize(None, run.finish, exitpriority=100)
             if threading.current_thread() is threading.main_thread():
-                # Whatever was there, a forked worker has it from its parent.
-                signal.signal(signal.SIGTERM, _exit)
+                _exit_at_sigterm()
             _own[key] = run
         return _own[key]
 
@@ -82,9 +83,38 @@ def outlast_workers() -> None:
     atexit.register(wait_for_workers)
 
 
-def _exit(signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    if not multiprocessing.util.is_exiting():  # else the run is finishing already
-        raise SystemExit(128 + signal_number)
+def _exit_at_sigterm() -> None:
+    """Has SIGTERM end this process, with its hooks, whatever the main thread waits for.
+
+    Python runs handlers in the main thread, when that comes back to Python. A signal that comes
+    just before it waits for a lock of `multiprocessing`, as workers of pools do, does not wake it,
+    so the signal is repeated.
+    """
+    noticed = threading.Event()
+
+    def exit_once(signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        noticed.set()
+        if not multiprocessing.util.is_exiting():  # else the run is finishing already
+            raise SystemExit(128 + signal_number)
+
+    # Whatever was there, a forked worker has it from its parent.
+    signal.signal(signal.SIGTERM, exit_once)
+    if sys.platform == "win32":
+        return
+    arrived, arriving = os.pipe()
+    os.set_blocking(arriving, False)
+    signal.set_wakeup_fd(arriving, warn_on_full_buffer=False)
+    # A process that this one forks shares the pipe: its signals are not this one's.
+    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+    main = threading.get_ident()
+
+    def repeat() -> None:
+        while os.read(arrived, 1) != bytes([signal.SIGTERM]):
+            pass
+        while not noticed.wait(_UNTIL_REPEATED):
+            signal.pthread_kill(main, signal.SIGTERM)
+
+    threading.Thread(target=repeat, name="wk_core.worker_runs.repeat", daemon=True).start()
 
 
 def _leave_open(exit_code: int | None = None) -> None:

@@ -1,0 +1,227 @@
+"""The one row of a run that is open: the user's values, a logger's and other callbacks' share it.
+
+W&B adds what is logged with `commit=False`, or under a `step`, to a row that stays open until
+somebody commits it. All of wk's rows are logged in the background, so they would commit the user's
+open row at a moment of their own, or be committed by it.
+"""
+
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import wandb
+
+from wk_core.run import has_finished
+
+__all__ = ["RunRows", "rows_of"]
+
+
+class RunRows:
+    """Sees all rows that this process logs to a run, and knows which one is open.
+
+    Attributes:
+        is_shared: Whether the user has left a row open since this run is looked at.
+        uses_steps: Whether the user has named the step of a row: then a row that comes late must
+            not be the one that lets the step go past the user's.
+    """
+
+    def __init__(self) -> None:
+        self.is_shared = False
+        self.uses_steps = False
+        self._lock = threading.RLock()
+        self._own = threading.local()
+        self._open: dict[str, Any] | None = None  # its numbers; None for what is none
+        self._step: int | None = None  # its step, if one was named
+        self._before_users: list[Callable[[], None]] = []
+        self._keepers = 0
+        self._awaited = 0
+        self._when_quiet: Callable[[], None] | None = None
+        self._has_said_finished = False
+
+    def log(
+        self, run: wandb.Run, row: Mapping[str, Any], *, step: int | None = None, commit: Any = None
+    ) -> None:
+        """Logs a row of wk's; says once that it does not where the run has finished meanwhile."""
+        if self.has_finished(run):
+            return
+        self._own.is_writing = True
+        try:
+            run.log(dict(row), step=step, commit=commit)
+        finally:
+            self._own.is_writing = False
+
+    def add(self, run: wandb.Run, row: Mapping[str, Any]) -> None:
+        """Logs a row that becomes part of the one that a logger keeps open, and completes.
+
+        Another value of a key that it has already does not replace that, but comes behind it.
+        Where no logger keeps a row open, this one is complete, with what the user has added to it.
+        """
+        with self._lock:
+            self._make_room(run, row)
+            self.log(run, row, commit=False if self.is_kept else None)
+
+    def keep_open(self, run: wandb.Run, row: Mapping[str, Any]) -> None:
+        """Logs a row that stays open; one that is open already comes before it, if it must.
+
+        It must where it has another value of a key, as of an axis: that would be lost.
+        """
+        with self._lock:
+            self._make_room(run, row)
+            self.log(run, row, commit=False)
+
+    def open(self, run: wandb.Run, row: Mapping[str, Any], step: int) -> int:
+        """Logs a row that stays open, under a step where that is not past; returns its step.
+
+        Nobody else logs meanwhile: a row of another callback could take that step.
+        """
+        with self._lock:
+            if step > _current_step(run):
+                self.log(run, row, step=step)
+                return step
+            # Not by number: other processes may log meanwhile, and pass it.
+            self.keep_open(run, row)
+            return _current_step(run)
+
+    def complete(self, run: wandb.Run) -> None:
+        """Commits the open row, if there is one."""
+        with self._lock:
+            if self._open is not None:
+                self.log(run, {}, commit=True)
+
+    def has_finished(self, run: wandb.Run) -> bool:
+        """Tells whether the run takes no more rows; says so once."""
+        finished = has_finished(run)
+        if finished and not self._has_said_finished:
+            self._has_said_finished = True
+            wandb.termwarn(
+                f"Run {run.id!r} was finished while a training reports to it: "
+                "what comes later is not logged."
+            )
+        return finished
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a row that is not complete."""
+        return self._open is not None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the open row would be complete, but for rows that belong to it."""
+        return self._when_quiet is not None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a logger keeps rows open for others to add to."""
+        return self._keepers > 0
+
+    def start_keeping(self) -> None:
+        """Notes that a logger opens rows, for others to add to, until `stop_keeping`."""
+        self._keepers += 1
+
+    def stop_keeping(self) -> None:
+        """Notes that a logger opens no more rows."""
+        self._keepers -= 1
+
+    def before_users(self, task: Callable[[], None]) -> Callable[[], None]:
+        """Has `task` run before the user's values are added to a row, to log what comes before.
+
+        Returns:
+            A function that takes the request back.
+        """
+        self._before_users.append(task)
+
+        def withdraw() -> None:
+            if task in self._before_users:
+                self._before_users.remove(task)
+
+        return withdraw
+
+    def await_row(self) -> None:
+        """Notes that a row for `add` is on its way."""
+        with self._lock:
+            self._awaited += 1
+
+    def arrived(self) -> None:
+        """Notes that a row that was awaited is there, or will not come."""
+        with self._lock:
+            self._awaited -= 1
+            if self._awaited == 0 and self._when_quiet is not None:
+                task, self._when_quiet = self._when_quiet, None
+                task()
+
+    def when_quiet(self, task: Callable[[], None] | None) -> None:
+        """Has `task` run as soon as no row is awaited, instead of the one given before."""
+        with self._lock:
+            self._when_quiet = task
+            if task is not None and self._awaited == 0:
+                self._when_quiet = None
+                task()
+
+    def publish(
+        self,
+        publish: Callable[..., None],
+        row: Mapping[str, Any],
+        step: int | None,
+        commit: bool | None,
+    ) -> None:
+        """Passes a row on to W&B, in its turn; a row of wk's or of the user's."""
+        stays_open = not commit if commit is not None else step is not None
+        if stays_open and not getattr(self._own, "is_writing", False):
+            self.is_shared = True
+            self.uses_steps |= step is not None
+            for task in list(self._before_users):
+                task()
+        with self._lock:
+            publish(row, step, commit)
+            if step is not None and step != self._step:  # the one before is complete
+                self._open, self._step = None, step
+            self._open = {**(self._open or {}), **_numbers(row)} if stays_open else None
+
+    def _make_room(self, run: wandb.Run, row: Mapping[str, Any]) -> None:
+        """Commits the open row, if a new one would replace values of it."""
+        if self._has_others(_numbers(row)):
+            self.complete(run)
+
+    def _has_others(self, numbers: Mapping[str, Any]) -> bool:
+        """Tells whether the open row has other values of these keys."""
+        known = self._open or {}
+        return any(
+            key in known and (number is None or known[key] != number)
+            for key, number in numbers.items()
+        )
+
+
+def rows_of(run: wandb.Run) -> RunRows:
+    """Returns the one `RunRows` that all callbacks share which report to `run`.
+
+    wandb has no public word for the row that is open, so what it is told has to be seen: this is
+    the one place that uses the private function which every row goes through.
+    """
+    rows = _rows.get(run)
+    if rows is None:
+        rows = _rows[run] = RunRows()
+        if not run.disabled:
+            _see_all(run, rows)
+    return rows
+
+
+def _current_step(run: wandb.Run) -> int:
+    # Online, a resumed run's `step` is 0 until its first row.
+    return max(run.step, run.starting_step)
+
+
+def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value if isinstance(value, (int, float)) else None for key, value in row.items()}
+
+
+def _see_all(run: wandb.Run, rows: RunRows) -> None:
+    publish = run._partial_history_callback
+
+    def seen(data: dict[str, Any], step: int | None = None, commit: bool | None = None) -> None:
+        rows.publish(publish, data, step, commit)
+
+    run._partial_history_callback = seen  # type: ignore[method-assign]
+
+
+_rows: "weakref.WeakKeyDictionary[wandb.Run, RunRows]" = weakref.WeakKeyDictionary()

@@ -106,9 +106,11 @@ def test_error_of_the_background_comes_back(offline_run, monkeypatch):
 @pytest.mark.backend_free
 def test_no_thread_is_left_behind(offline_run):
     run = offline_run()
+    before = set(threading.enumerate())
     fit(counting_model(), callbacks=[WandbMetricsLogger("batch", run=run)])
 
-    assert not [t for t in threading.enumerate() if t.name.startswith("wk_")]
+    left = set(threading.enumerate()) - before
+    assert not [thread for thread in left if thread.name.startswith("wk_")]
 
 
 def test_out_of_order_hooks_are_put_in_order(offline_run, read_back):

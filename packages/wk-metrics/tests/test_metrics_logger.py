@@ -187,8 +187,10 @@ def test_logs_may_hold_tensors(offline_run, read_back):
 def test_a_loop_of_the_users_own_may_call_one_hook_only(offline_run, read_back):
     run = offline_run()
     logger = WandbMetricsLogger(run=run)
-    logger.set_model(counting_model(keras.optimizers.SGD(0.25)))
+    model = counting_model(keras.optimizers.SGD(0.25))
+    logger.set_model(model)
     for epoch in range(2):
+        model.train_on_batch(*next(numbered_batches()))
         logger.on_epoch_end(epoch, {"loss": 1.0})
 
     written = read_back(run)

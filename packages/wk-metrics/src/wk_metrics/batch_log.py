@@ -2,14 +2,14 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
 import wandb
 
 from wk_core.background import Background
-from wk_core.keras import backend, batches_trained
+from wk_core.keras import backend
 from wk_core.run import before_finish
 from wk_metrics.batches import EpochBatches, Execution
 from wk_metrics.frequency import Frequency
@@ -36,7 +36,8 @@ class BatchLog:
         rows: Writes the rows.
         frequency: Which batches are due.
         rates: The learning rates.
-        optimizer: The model's optimizer, or None; it tells how long an epoch was.
+        count: Returns how many batches the model was trained on so far; None where that does not
+            show. It tells how long an epoch was.
         first_batch: The number, within the training, of the fit's first batch.
         steps_per_epoch: How long an epoch is, where it is known beforehand.
         steps_per_execution: Batches between two calls of the hooks.
@@ -49,7 +50,7 @@ class BatchLog:
         frequency: Frequency,
         rates: LearningRates,
         *,
-        optimizer: Any,
+        count: Callable[[], int | None],
         first_batch: int,
         steps_per_epoch: int | None,
         steps_per_execution: int,
@@ -57,8 +58,8 @@ class BatchLog:
         self._rows = rows
         self._frequency = frequency
         self._rates = rates
-        self._optimizer = optimizer
-        self._trained_before = 0
+        self._count = count
+        self._trained_before: int | None = None
         self._steps_per_epoch = steps_per_epoch
         self._stride = steps_per_execution
         self._epoch_start = first_batch
@@ -69,6 +70,9 @@ class BatchLog:
         self._pooled = backend() != "tensorflow"
         self._trainer = threading.get_ident()
         self._background = Background("wk_metrics.batch_log", capacity=_CAPACITY)
+        self._has_written = False
+        self._leaves_open = False
+        self._stop_draining = rows.before_users(self._background.drain)
         self._withdraw = before_finish(run, self._close_interrupted)
 
     @property
@@ -80,17 +84,30 @@ class BatchLog:
         """Begins a new epoch behind the batches of the last one."""
         self._epoch_start = self.next_batch
         self._batches = EpochBatches(self._stride)
-        self._trained_before = self._trained()
+        self._trained_before = None if self._stride == 1 else self._count()
 
     def begin(self, first: int) -> None:
         """Notes, in the training thread, that batch `first` of the epoch begins."""
         self._begun += 1
         self._background.wait_for_room()
-        if self._rates.may_skip_batches and self._is_due(first, first + self._stride - 1):
-            self._rates.note_batch(first)
+        if self._has_written:
+            self.complete()
+        if self._rates.are_outdated:
+            self._rates.look_again(first)
+
+    def read_rates(self, last: int) -> None:
+        """Reads, in the training thread, what is to be known of the execution that just ended.
+
+        To be called before `end`, and only where the rates must be read.
+        """
+        first = last + 1 - self._stride
+        if self._is_due(first, last) or self._is_due(last + 1, last + self._stride):
+            self._rates.read(first, last)
 
     def end(self, last: int, logs: Mapping[str, Any]) -> None:
         """Takes what the hook got at the end of batch `last`, in any thread and order."""
+        if self._rates.are_outdated:
+            self._rates.look_behind(last + 1 - self._stride, last)
         with self._lock:
             for execution in self._batches.add(last, dict(logs)):
                 self._submit(execution)
@@ -104,9 +121,25 @@ class BatchLog:
                 self._submit(execution)
         return self._batches.count
 
+    def complete(self) -> None:
+        """Closes the last row, if it was left open, or if the user has opened one behind it."""
+        self._has_written = False
+        if (self._leaves_open or self._rows.is_open) and not self._rows.has_finished:
+            self._leaves_open = False
+            self._background.submit(self._rows.commit)
+
     def write(self, prefix: str, logs: Mapping[str, Any], facts: Mapping[str, Deferred]) -> None:
-        """Writes a row of another kind behind the batches logged so far."""
-        self._background.submit(partial(self._rows.write, prefix, dict(logs), facts))
+        """Writes a row behind those that were handed over before."""
+        if self._rows.has_finished:
+            return
+        if self._leaves_open:
+            self.complete()
+        # The user's values of the same batch may come before it, and behind it.
+        self._has_written, self._leaves_open = True, self._rows.is_shared
+        if self._leaves_open:
+            self._rows.start_keeping()
+        write = partial(self._rows.write, prefix, dict(logs), facts, stays_open=self._leaves_open)
+        self._background.submit(write)
 
     def close(self) -> None:
         """Waits until everything is logged.
@@ -127,24 +160,27 @@ class BatchLog:
             return
         facts = self._rates.of_batch(first, last)
         facts["batch_step"] = self._epoch_start + last
-        self._background.submit(partial(self._rows.write, "batch", logs, facts))
-
-    def _trained(self) -> int:
-        return 0 if self._optimizer is None else batches_trained(self._optimizer)
+        self.write("batch", logs, facts)
 
     def _true_count(self) -> int | None:
         """Returns how many batches the epoch had; the hooks count past the last one."""
         if self._stride == 1:
             return None
-        trained = self._trained() - self._trained_before
+        before, now = self._trained_before, self._count()
+        trained = 0 if before is None or now is None else now - before
         return trained if trained > 0 else self._steps_per_epoch
 
     def _close(self) -> BaseException | None:
         self._withdraw()
         self._await_hooks()
         self.end_epoch()
+        if self._leaves_open:
+            self.complete()
+        self._stop_draining()
         self._rates.close()
-        return self._background.close()
+        error = self._background.close()
+        self._rows.stop_keeping()
+        return error
 
     def _close_interrupted(self) -> None:
         """Closes before the run finishes, after a `fit` that never came to its end."""

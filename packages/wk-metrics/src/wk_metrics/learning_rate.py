@@ -1,41 +1,110 @@
 """The learning rates of a model's optimizers, by batch of the epoch."""
 
+from functools import partial
 from typing import Any
 
-from wk_core.keras import LEGACY, batches_trained, keras, sync_state, unwrap_optimizer
-from wk_metrics.rate import Deferred, rate_of
+import wandb
+
+from wk_core.keras import sync_state
+from wk_core.optimizers import find_optimizers, is_optimizer, parts_of
+from wk_metrics.optimizer_rate import OptimizerRate
+from wk_metrics.rate import Deferred
 
 
 class LearningRates:
     """The learning rates of a model's optimizers during one `fit`.
 
+    Which optimizers a model has may change at any time: a callback compiles it anew, a training
+    step makes one. Most rates follow from the number of the batch. Where one does not, as where the
+    training step is the user's own, each execution's has to be read right behind it.
+
     Args:
         model: The model that is trained.
         batch_wise: Whether single batches will be asked for.
+        in_fit: Whether Keras' own `fit` trains it.
+        afterwards: Whether its first epoch is over already.
     """
 
-    def __init__(self, model: Any, *, batch_wise: bool) -> None:
+    def __init__(
+        self, model: Any, *, batch_wise: bool, in_fit: bool, afterwards: bool = False
+    ) -> None:
         self._model = model
-        self._rates = {
-            key: _OptimizerRate(optimizer, model, batch_wise=batch_wise)
-            for key, optimizer in find_optimizers(model).items()
-        }
-        self.may_skip_batches = any(rate.may_skip for rate in self._rates.values())
+        self._batch_wise = batch_wise
+        self._in_fit = in_fit
+        self._main: Any = None
+        self._rates: dict[str, OptimizerRate] = {}
+        self._read: dict[int, dict[str, Deferred]] = {}
+        self._of_epoch: dict[str, Deferred] | None = None
+        self._unknown: set[str] = set()
+        self.must_be_read = False
+        self.look_again(afterwards=afterwards)
+
+    @property
+    def are_outdated(self) -> bool:
+        """Whether the model was compiled with another optimizer since it was looked at."""
+        return getattr(self._model, "optimizer", None) is not self._main
+
+    def look_behind(self, first: int, last: int) -> None:
+        """Looks up, at the end of an execution, whether another optimizer has trained it.
+
+        A callback may have compiled the model anew before the step, or behind it.
+
+        Args:
+            first: The number of its first batch, within the epoch.
+            last: That of its last one.
+        """
+        before = self._rates.get("learning_rate")
+        if self.are_outdated and not (before is not None and before.has_trained(first)):
+            self.look_again(first, afterwards=True, trained=last + 1 - first)
+
+    def look_again(
+        self, next_batch: int = 0, *, afterwards: bool = False, trained: int = 0
+    ) -> None:
+        """Looks up which optimizers the model has now.
+
+        Args:
+            next_batch: The number of the first batch of a new one, within the epoch.
+            afterwards: Whether a new one may have been applied already.
+            trained: How many batches a new one has trained, from `next_batch` on.
+        """
+        self._main = getattr(self._model, "optimizer", None)
+        if self._main is not None and not is_optimizer(self._main):
+            self._say_unknown("learning_rate", f"{type(self._main).__name__} has none that shows")
+        before, self._rates = self._rates, {}
+        for key, optimizer in optimizers_by_key(self._model).items():
+            rate = before.get(key)
+            if rate is None or not rate.is_of(optimizer):
+                rate = self._rate_of(key, optimizer, next_batch, is_new=afterwards, trained=trained)
+            if rate is not None:
+                self._rates[key] = rate
+        for key, rate in before.items():
+            if self._rates.get(key) is not rate:
+                rate.close()
+        self.must_be_read = any(rate.must_be_read for rate in self._rates.values())
 
     def start_epoch(self) -> None:
-        """Takes up the optimizers' counts; to be called when an epoch begins."""
+        """Takes up the optimizers and their counts; to be called when an epoch begins."""
+        self._read.clear()
+        self._of_epoch = None
+        self.look_again()
         for rate in self._rates.values():
             rate.start_epoch()
 
-    def note_batch(self, first: int) -> None:
-        """Looks up the optimizers' counts at batch `first` of the epoch, before it is trained.
+    def read(self, first: int, last: int) -> None:
+        """Reads the rates of the execution that has just ended, in the training thread.
 
-        Needed only for the batches asked for, and only where `may_skip_batches`: mixed precision
-        skips the update of a batch whose gradients overflow, and the schedule then stands still.
+        Needed only for the executions asked for and the ones before them, and only where rates
+        `must_be_read`.
+
+        Args:
+            first: The number of its first batch, within the epoch.
+            last: That of its last one.
         """
         sync_state(self._model)
-        for rate in self._rates.values():
-            rate.note_batch(first)
+        if self.are_outdated:
+            self.look_again(first, afterwards=True)
+        found = {key: self._careful(key, rate.read, last + 1 - first) for key, rate in self._all}
+        self._read[first] = _known(found)
 
     def of_batch(self, first: int, last: int) -> dict[str, Deferred]:
         """Returns the rates of batch `last` of the epoch, by key.
@@ -44,66 +113,90 @@ class LearningRates:
             first: The batch at which Keras started the execution that ended with `last`.
             last: The batch.
         """
-        return _known({key: rate.of_batch(first, last) for key, rate in self._rates.items()})
+        if self.must_be_read:
+            return self._read.pop(first, {})
+        return _known(
+            {key: self._careful(key, rate.of_batch, first, last) for key, rate in self._all}
+        )
 
-    def of_last_batch(self) -> dict[str, Deferred]:
-        """Returns the rates of the batch trained last, by key; to be called between epochs."""
-        return _known({key: rate.of_last_batch() for key, rate in self._rates.items()})
+    @property
+    def may_change(self) -> bool:
+        """Whether a rate cannot be told afterwards, so that `note_updates` is needed."""
+        return any(rate.may_change for _, rate in self._all)
+
+    def note_updates(self) -> None:
+        """Keeps, in the training thread, the rates of the execution that has just ended."""
+        for key, rate in self._all:
+            self._careful(key, rate.note_update)
+
+    def read_epoch(self) -> None:
+        """Reads the rates of the epoch that has just ended, before any callback changes one."""
+        self.look_again(afterwards=True)
+        self._of_epoch = _known({key: self._careful(key, rate.of_epoch) for key, rate in self._all})
+
+    def of_epoch(self) -> dict[str, Deferred]:
+        """Returns the rates that were last used in an epoch, by key, when it has ended."""
+        if self._of_epoch is None:
+            self.read_epoch()
+        found, self._of_epoch = self._of_epoch or {}, None
+        return found
 
     def close(self) -> None:
         """Ends the observation of the optimizers."""
         for rate in self._rates.values():
             rate.close()
 
+    @property
+    def _all(self) -> list[tuple[str, OptimizerRate]]:
+        return list(self._rates.items())
 
-def find_optimizers(model: Any) -> dict[str, Any]:
-    """Finds the optimizers of a model by the key of their learning rate.
+    def _rate_of(
+        self, key: str, optimizer: Any, next_batch: int, *, is_new: bool, trained: int
+    ) -> OptimizerRate | None:
+        made: OptimizerRate | None = self._careful(
+            key,
+            lambda: OptimizerRate(
+                optimizer,
+                self._model,
+                batch_wise=self._batch_wise,
+                in_fit=self._in_fit,
+                next_batch=next_batch,
+                is_new=is_new,
+                trained=trained,
+            ),
+        )
+        return made
+
+    def _careful(self, key: str, compute: Any, *arguments: Any) -> Any:
+        """Returns what comes of it; None, said once, where it raises: it is only described."""
+        try:
+            result = compute(*arguments)
+        except Exception as error:  # whatever a schedule of the user's may raise
+            self._say_unknown(key, repr(error))
+            return None
+        return partial(self._careful, key, result) if callable(result) else result
+
+    def _say_unknown(self, key: str, reason: str) -> None:
+        if key not in self._unknown:
+            self._unknown.add(key)
+            wandb.termwarn(
+                f"WandbMetricsLogger leaves out {key!r}, which could not be computed: {reason}."
+            )
+
+
+def optimizers_by_key(model: Any) -> dict[str, Any]:
+    """Returns the optimizers of a model by the key of their learning rate.
 
     That is `learning_rate` for the optimizer of `compile`, and `learning_rate/<name>` for the
     parts of a `MultiOptimizer` and for optimizers in attributes of the model, as the two of a
     GAN.
     """
     found = {}
-    main = getattr(model, "optimizer", None)
-    if not LEGACY and isinstance(main, keras.optimizers.MultiOptimizer):
-        found.update({f"learning_rate/{part.name}": part for part in main.optimizers})
-    elif isinstance(main, keras.optimizers.Optimizer):
-        found["learning_rate"] = main
-    for name, value in vars(model).items():
-        if isinstance(value, keras.optimizers.Optimizer) and value is not main:
-            found[f"learning_rate/{name}"] = value
+    for place, optimizer in find_optimizers(model).items():
+        key = "learning_rate" if place == "optimizer" else f"learning_rate/{place}"
+        parts = parts_of(optimizer)
+        found.update({f"{key}/{part.name}": part for part in parts} or {key: optimizer})
     return found
-
-
-class _OptimizerRate:
-    """The learning rate of one optimizer, by batch of the epoch."""
-
-    def __init__(self, optimizer: Any, model: Any, *, batch_wise: bool) -> None:
-        self._optimizer = unwrap_optimizer(optimizer)
-        self.may_skip = self._optimizer is not optimizer
-        self._rate = rate_of(self._optimizer, model, batch_wise=batch_wise)
-        self._noted: dict[int, int] = {}
-        self._count = 0
-
-    def start_epoch(self) -> None:
-        self._count = batches_trained(self._optimizer)
-        self._noted.clear()
-        self._rate.settle(self._count)
-
-    def note_batch(self, first: int) -> None:
-        self._noted[first] = batches_trained(self._optimizer)
-
-    def of_batch(self, first: int, last: int) -> Deferred | None:
-        count = self._noted.pop(first, self._count + first)
-        return self._rate.at(count + last - first)
-
-    def of_last_batch(self) -> Deferred | None:
-        last = batches_trained(self._optimizer) - 1
-        self._rate.settle(last)
-        return self._rate.at(last)
-
-    def close(self) -> None:
-        self._rate.close()
 
 
 def _known(rates: dict[str, Deferred | None]) -> dict[str, Deferred]:

@@ -1,14 +1,16 @@
 """The callback that logs what Keras measures."""
 
+import weakref
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import wandb
 
 from wk_core.axes import define_axis
-from wk_core.callbacks import leave_to_keras
+from wk_core.callbacks import after_all, before_all, calling_list, is_in_fit, leave_to_keras
 from wk_core.copying import WithoutItsRun
 from wk_core.keras import keras, samples_seen, steps_per_execution
+from wk_core.optimizers import batches_trained, counting_optimizer
 from wk_core.process import this_process
 from wk_core.run import resolve_run
 from wk_core.strategy import workers_strategy
@@ -84,7 +86,7 @@ class WandbMetricsLogger(WithoutItsRun, keras.callbacks.Callback):  # type: igno
     async_safe = True
 
     _not_copied: ClassVar[frozenset[str]] = frozenset(
-        {"_run", "_throughput", "_rows", "_position", "_rates", "_batches"}
+        {"_run", "_throughput", "_rows", "_position", "_rates", "_batches", "_attended"}
     )
 
     def __init__(
@@ -132,6 +134,9 @@ class WandbMetricsLogger(WithoutItsRun, keras.callbacks.Callback):  # type: igno
         self._rates: LearningRates | None = None
         self._batches: BatchLog | None = None
         self._samples: int | None = None
+        self._attended: weakref.ref[Any] | None = None
+        self._reads_batches = False
+        self._trains_by_fit = False
         self._is_located = False
         self._epoch_offset = 0
         self._epoch = self._position.next_epoch or 0
@@ -159,6 +164,7 @@ class WandbMetricsLogger(WithoutItsRun, keras.callbacks.Callback):  # type: igno
             return
         self._end_fit()
         self._begin_fit()
+        self._attend(calling_list())
         self._log_model_info()
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
@@ -179,6 +185,8 @@ class WandbMetricsLogger(WithoutItsRun, keras.callbacks.Callback):  # type: igno
         if self._batches is None:
             return
         self._batches.begin(batch)
+        if self._rates is not None and self._rates.must_be_read and not self._reads_batches:
+            self._attend_batches()
         if self._throughput is not None:
             self._throughput.begin_execution(batch)
 
@@ -188,6 +196,8 @@ class WandbMetricsLogger(WithoutItsRun, keras.callbacks.Callback):  # type: igno
             return
         if self._throughput is not None:
             self._throughput.end_execution()
+        if self._attended is None:
+            self._read_batch(batch)
         self._batches.end(batch, logs or {})
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
@@ -205,16 +215,16 @@ class WandbMetricsLogger(WithoutItsRun, keras.callbacks.Callback):  # type: igno
         """Logs the epoch."""
         if not self._enabled:
             return
-        rates = self._located_fit(epoch)
+        rates = self._located_fit(epoch, is_over=True)
         number = epoch + self._epoch_offset
         speed = self._end_batches()
         if self._own_prefix is not None:
             self._rows.write(self._own_prefix, {}, {"epoch": number, **speed})
         if self._writes:
             shown = speed if self._shows_throughput else {}
-            self._log_epoch(logs or {}, {"epoch": number, **rates.of_last_batch(), **shown})
+            self._log_epoch(logs or {}, {"epoch": number, **rates.of_epoch(), **shown})
         self._position.next_epoch = self._epoch = number + 1
-        self._log_model_info()
+        self._log_model_info(is_trained=True)
 
     def _log_epoch(self, logs: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
         if self._batches is not None and self._frequency.every is not None:
@@ -247,19 +257,87 @@ class WandbMetricsLogger(WithoutItsRun, keras.callbacks.Callback):  # type: igno
 
     @property
     def _optimizer(self) -> Any:
-        optimizer = getattr(self.model, "optimizer", None)
-        return optimizer if isinstance(optimizer, keras.optimizers.Optimizer) else None
+        """The optimizer whose count is that of the batches."""
+        return counting_optimizer(self.model) if self._trains_by_fit else None
 
-    def _begin_fit(self) -> LearningRates:
+    def _trained(self) -> int | None:
+        optimizer = self._optimizer
+        return None if optimizer is None else batches_trained(optimizer)
+
+    def _begin_fit(self, *, is_over: bool = False) -> LearningRates:
         self._is_located = False
         if self._throughput is not None:
             self._throughput = Throughput()
-        self._rates = LearningRates(self.model, batch_wise=self._frequency.every is not None)
+        self._trains_by_fit = is_in_fit(self.model)
+        self._rates = LearningRates(
+            self.model,
+            batch_wise=self._frequency.every is not None,
+            in_fit=self._trains_by_fit,
+            afterwards=is_over,
+        )
+        if self._writes and self._frequency.every is None:
+            self._rows.start_keeping()
         return self._rates
 
-    def _located_fit(self, epoch: int) -> LearningRates:
-        """Sees to it that a `fit` has begun, by whatever hook, and that its place is known."""
-        rates = self._rates or self._begin_fit()
+    def _attend(self, callbacks: Any) -> None:
+        """Sees to it that rates are looked up when no other callback has changed one yet.
+
+        Args:
+            callbacks: The list of callbacks of this `fit`, None where there is none.
+        """
+        known = None if self._attended is None else self._attended()
+        if callbacks is None or callbacks is known:
+            return
+        self._attended = weakref.ref(callbacks)
+        self._reads_batches = False
+        before_all(callbacks, "on_epoch_begin", self._complete)
+        after_all(callbacks, "on_epoch_begin", self._look_again)
+        before_all(callbacks, "on_epoch_end", self._read_epoch)
+        self._attend_batches()
+
+    def _attend_batches(self) -> None:
+        callbacks = None if self._attended is None else self._attended()
+        rates = self._rates
+        if callbacks is None or rates is None or self._reads_batches:
+            return
+        if rates.must_be_read if self._frequency.every is not None else rates.may_change:
+            self._reads_batches = True
+            before_all(callbacks, "on_train_batch_end", self._read_batch)
+
+    def _read_batch(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        if self._rates is None:
+            return
+        if self._frequency.every is None:
+            self._rates.note_updates()
+        elif self._batches is not None and self._rates.must_be_read:
+            self._batches.read_rates(batch)
+
+    def _complete(self, *_: Any, **__: Any) -> None:
+        """Closes the row of what is over, before other callbacks add to that of what begins."""
+        if self._batches is not None and self._frequency.every is not None:
+            self._batches.complete()
+        elif self._rates is not None:
+            self._rows.complete()
+
+    def _look_again(self) -> None:
+        if self._rates is not None:
+            self._rates.look_again()
+            self._attend_batches()
+
+    def _read_epoch(self, *_: Any, **__: Any) -> None:
+        if self._rates is not None:
+            self._rates.read_epoch()
+        if self._batches is not None:
+            self._complete()
+
+    def _located_fit(self, epoch: int, *, is_over: bool = False) -> LearningRates:
+        """Sees to it that a `fit` has begun, by whatever hook, and that its place is known.
+
+        Args:
+            epoch: The number of the epoch in this `fit`, as Keras counts.
+            is_over: Whether it has ended: a loop of the user's may not have said that it began.
+        """
+        rates = self._rates or self._begin_fit(is_over=is_over)
         if not self._is_located:
             self._is_located = True
             self._epoch_offset = self._position.start_epochs(
@@ -285,7 +363,7 @@ class WandbMetricsLogger(WithoutItsRun, keras.callbacks.Callback):  # type: igno
             self._rows,
             self._frequency if self._writes else Frequency(None),
             rates,
-            optimizer=self._optimizer,
+            count=self._trained,
             first_batch=first_batch,
             steps_per_epoch=steps_per_epoch,
             steps_per_execution=steps_per_execution(self.model),
@@ -310,13 +388,17 @@ class WandbMetricsLogger(WithoutItsRun, keras.callbacks.Callback):  # type: igno
         """Completes and lets go of what belongs to one `fit`."""
         rates, self._rates = self._rates, None
         batches, self._batches = self._batches, None
-        if rates is not None:
-            rates.close()
-            self._rows.complete()
-        if batches is not None:
-            batches.close()
+        try:
+            if batches is not None:
+                batches.close()
+        finally:
+            if rates is not None:
+                rates.close()
+                self._rows.complete()
+                self._rows.stop_keeping()
 
-    def _log_model_info(self) -> None:
-        if self._model_info_is_due and self.model.built:
+    def _log_model_info(self, *, is_trained: bool = False) -> None:
+        # Some models train and never count as built, as those that no `call` has.
+        if self._model_info_is_due and (self.model.built or is_trained):
             self._model_info_is_due = False
             _log_model_info(self._run, self.model)

@@ -2,35 +2,43 @@
 
 import json
 import math
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import wandb
 
+from wk_core.description import described, distinct
 from wk_core.keras import compiled_metrics, keras
+from wk_core.keras_graph import own_layers
+
+_NAME: Final = "WandbMetricsLogger"
 
 
 def log_model_info(run: wandb.Run, model: Any) -> None:
-    """Puts a model's facts into a run: all into its config, the main ones into its summary."""
+    """Puts a model's facts into a run: all into its config, the main ones into its summary.
+
+    What cannot be known is left out, which is said.
+    """
     info = describe_model(model)
     config: Any = run.config  # wandb leaves its methods untyped
     config.update({"model_info": info}, allow_val_change=True)
-    run.summary.update(
-        {
+    summary: dict[str, Any] = {}
+    if "parameters" in info:
+        summary = {
             "model/parameters": info["parameters"]["total"],
             "model/trainable_parameters": info["parameters"]["trainable"],
             "model/non_trainable_parameters": info["parameters"]["non_trainable"],
-            "model/layers": layer_table(model),
         }
-    )
+    table = described(lambda: layer_table(model), "`model/layers`", _NAME)
+    run.summary.update(summary if table is None else {**summary, "model/layers": table})
 
 
 def layer_table(model: Any) -> wandb.Table:
-    """Returns a table of a model's layers."""
+    """Returns a table of a model's layers, without those of which nothing can be known."""
     table = wandb.Table(columns=["layer", "class", "output shape", "parameters", "trainable"])
-    for layer in model.layers:
-        facts = _describe_layer(layer)
+    for name, facts in _describe_layers(model).items():
         table.add_data(
-            layer.name,
+            name,
             facts["class"],
             str(facts["output_shape"]),
             facts["parameters"],
@@ -46,22 +54,36 @@ def describe_model(model: Any) -> dict[str, Any]:
         `name`, `class`; `parameters` with `total`, `trainable` and `non_trainable`, each a number
         of scalars; `optimizer` with its `class` and settings; `loss`; `metrics`; and `layers`, a
         dictionary from a layer's name to its class, output shape, parameters and whether it is
-        trainable.
+        trainable. What cannot be known is left out, which is said.
     """
-    return {
-        "name": model.name,
-        "class": type(model).__name__,
-        "parameters": _count_parameters(model),
-        "optimizer": _describe_optimizer(getattr(model, "optimizer", None)),
-        "loss": _names(getattr(model, "loss", None)),
-        "metrics": _names(compiled_metrics(model)),
-        "layers": {layer.name: _describe_layer(layer) for layer in model.layers},
+    facts: dict[str, Callable[[], Any]] = {
+        "parameters": lambda: _count_parameters(model),
+        "optimizer": lambda: _describe_optimizer(getattr(model, "optimizer", None)),
+        "loss": lambda: _names(getattr(model, "loss", None)),
+        "metrics": lambda: _names(compiled_metrics(model)),
+        "layers": lambda: _describe_layers(model),
     }
+    info: dict[str, Any] = {"name": model.name, "class": type(model).__name__}
+    for key, find in facts.items():
+        value = described(lambda find=find: (find(),), f"`model_info.{key}`", _NAME)  # type: ignore[misc]
+        if value is not None:
+            info[key] = value[0]
+    return info
+
+
+def size_of(weights: Any) -> int:
+    """Returns how many scalars weights have together; one of an unknown shape has none yet."""
+    return sum(math.prod(weight.shape) for weight in weights if _is_known(weight.shape))
+
+
+def _is_known(shape: Any) -> bool:
+    rank = getattr(shape, "rank", 0)  # None for TensorFlow's shape of an unknown rank
+    return shape is not None and rank is not None and None not in tuple(shape)
 
 
 def _count_parameters(model: Any) -> dict[str, int]:
-    trainable = _size(model.trainable_weights)
-    non_trainable = _size(model.non_trainable_weights)
+    trainable = size_of(model.trainable_weights)
+    non_trainable = size_of(model.non_trainable_weights)
     return {
         "total": trainable + non_trainable,
         "trainable": trainable,
@@ -69,11 +91,18 @@ def _count_parameters(model: Any) -> dict[str, int]:
     }
 
 
+def _describe_layers(model: Any) -> dict[str, dict[str, Any]]:
+    """Returns what is known of each layer, by name; of several of a name each has its own."""
+    layers = own_layers(model)
+    names = distinct(str(layer.name) for layer in layers)
+    return {name: _describe_layer(layer) for name, layer in zip(names, layers, strict=True)}
+
+
 def _describe_layer(layer: Any) -> dict[str, Any]:
     return {
         "class": type(layer).__name__,
         "output_shape": _output_shape(layer),
-        "parameters": _size(layer.weights),
+        "parameters": size_of(layer.weights),
         "trainable": layer.trainable,
     }
 
@@ -81,36 +110,49 @@ def _describe_layer(layer: Any) -> dict[str, Any]:
 def _output_shape(layer: Any) -> Any:
     try:
         output = layer.output
-    except AttributeError:  # called by a subclassed model, so without a symbolic output
+    except (AttributeError, ValueError, RuntimeError):  # called without a symbolic output
         return None
-    if isinstance(output, dict):
-        return {key: list(tensor.shape) for key, tensor in output.items()}
+    return _shapes(output)
+
+
+def _shapes(output: Any) -> Any:
+    """Returns the shape of each tensor in a structure; None for what has none."""
+    if isinstance(output, Mapping):
+        return {str(key): _shapes(each) for key, each in output.items()}
     if isinstance(output, (list, tuple)):
-        return [list(tensor.shape) for tensor in output]
-    return list(output.shape)
+        return [_shapes(each) for each in output]
+    shape = getattr(output, "shape", None)
+    return None if shape is None or getattr(shape, "rank", 0) is None else list(shape)
 
 
 def _describe_optimizer(optimizer: Any) -> Any:
+    """Returns an optimizer's class and settings; its class alone where it does not tell them."""
     if optimizer is None:
         return None
-    settings = keras.optimizers.serialize(optimizer)["config"]
-    return {"class": type(optimizer).__name__, **_jsonable(settings)}
+    name = type(optimizer).__name__
+    settings = described(
+        lambda: _jsonable(keras.optimizers.serialize(optimizer)["config"]),
+        f"the settings of optimizer {name}",
+        _NAME,
+    )
+    return {"class": name, **(settings or {})}
 
 
 def _names(spec: Any) -> Any:
     """Returns the names of losses or metrics, in the structure in which `compile` got them."""
     if spec is None or isinstance(spec, str):
         return spec
-    if isinstance(spec, dict):
-        return {key: _names(value) for key, value in spec.items()}
+    if isinstance(spec, Mapping):
+        return {str(key): _names(value) for key, value in spec.items()}
     if isinstance(spec, (list, tuple)):
         return [_names(value) for value in spec]
+    spec = getattr(spec, "func", spec)  # of a `functools.partial`
     return getattr(spec, "name", None) or getattr(spec, "__name__", type(spec).__name__)
 
 
-def _size(weights: Any) -> int:
-    return sum(math.prod(weight.shape) for weight in weights)
-
-
 def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(each) for each in value]
     return json.loads(json.dumps(value, default=str))

@@ -12,7 +12,7 @@ import wandb
 
 from wk_core.axes import last_logged
 from wk_core.epochs import Epochs, epochs_of
-from wk_core.keras import batches_trained
+from wk_core.optimizers import batches_trained
 
 
 @dataclass
@@ -57,12 +57,14 @@ class Position:
     ) -> int:
         """Returns the number of the first batch of a `fit`, and remembers it.
 
-        The surest source decides, in this order:
+        `optimizer` is the one whose count is that of the batches, None where no count is. The
+        surest source decides, in this order:
 
         1. the number that the user gave;
         2. what this process has seen of the training: the batches logged to this run, and those
            that the same optimizer has been applied to since;
-        3. the optimizer's own count, which a restored model brings along;
+        3. the optimizer's own count, which a restored model brings along, where it is applied once
+           a batch;
         4. the epochs before this `fit`, times `steps_per_epoch`;
         5. the last batch that a resumed run has logged, which may lie behind.
         """

@@ -1,11 +1,13 @@
 """Rows of a run's history: their keys, their numbers and their place among the user's own rows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import wandb
 
 from wk_core.axes import last_row
+from wk_core.run_rows import rows_of
 from wk_metrics.numbers import NumberFilter
 from wk_metrics.rate import Deferred
 
@@ -20,7 +22,9 @@ class RowWriter:
     def __init__(self, run: wandb.Run) -> None:
         self._run = run
         self._numbers = NumberFilter("WandbMetricsLogger")
+        self._rows = rows_of(run)
         self._open_step: int | None = None
+        self._keeps_open = False
         self._logged: dict[str, int] = {}
 
     def leave_out_logged(self) -> None:
@@ -31,13 +35,54 @@ class RowWriter:
             if (last := last_row(self._run, name)) is not None
         }
 
+    @property
+    def has_finished(self) -> bool:
+        """Whether the run takes no more rows."""
+        return self._rows.has_finished(self._run)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the run has a row that is not complete."""
+        return self._rows.is_open
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the user adds values of their own to rows."""
+        return self._rows.is_shared
+
+    def before_users(self, task: Callable[[], None]) -> Callable[[], None]:
+        """Has `task` run before the user's values are added to a row; returns the way to end it."""
+        return self._rows.before_users(task)
+
     def write(
-        self, prefix: str, logs: Mapping[str, Any], facts: Mapping[str, Deferred] | None = None
+        self,
+        prefix: str,
+        logs: Mapping[str, Any],
+        facts: Mapping[str, Deferred] | None = None,
+        *,
+        stays_open: bool = False,
     ) -> None:
-        """Writes a row that is complete."""
+        """Writes a row: a complete one, or one that stays open until `commit`."""
         row = self._row(prefix, logs, facts or {})
         if not self._is_logged(row):
-            self._run.log(row)
+            self._rows.log(self._run, row, commit=False if stays_open else None)
+
+    def commit(self) -> None:
+        """Closes the row that is open, whoever has opened it."""
+        self._rows.complete(self._run)
+
+    def start_keeping(self) -> None:
+        """Notes that rows of epochs stay open between two of them, for others to add to."""
+        if not self._keeps_open and self._run.settings.mode != "shared":
+            self._keeps_open = True
+            self._rows.start_keeping()
+
+    def stop_keeping(self) -> None:
+        """Completes the last row."""
+        if self._keeps_open:
+            self._keeps_open = False
+            self._rows.stop_keeping()
+            self._rows.when_quiet(self.commit)
 
     def open(
         self, prefix: str, logs: Mapping[str, Any], facts: Mapping[str, Deferred], step: int
@@ -48,29 +93,27 @@ class RowWriter:
         instead of being dropped. `complete` closes it.
         """
         row = self._row(prefix, logs, facts)
-        if self._is_logged(row):
+        if self._is_logged(row) or self.has_finished:
             return
+        self._rows.when_quiet(None)
         if self._run.settings.mode == "shared":  # has no steps
-            self._run.log(row)
+            self._rows.log(self._run, row)
             return
-        if step > self._current_step:
-            self._open_step = step
-            self._run.log(row, step=step)
-        else:
-            # Not by number: other threads and processes may log meanwhile, and pass it.
-            self._run.log(row, commit=False)
-            self._open_step = self._current_step
-
-    @property
-    def _current_step(self) -> int:
-        # Online, a resumed run's `step` is 0 until its first row.
-        return max(self._run.step, self._run.starting_step)
+        self._open_step = self._rows.open(self._run, row, step)
 
     def complete(self) -> None:
-        """Closes the open row, so that it is sent; does nothing where none is open."""
+        """Closes the open row, so that it is sent; does nothing where none is open.
+
+        Where rows of other callbacks are on their way, which belong to it, it waits for them, but
+        the caller does not.
+        """
         step, self._open_step = self._open_step, None
-        if step is not None and self._run.step <= step:
-            self._run.log({}, step=step, commit=True)
+        if step is not None:
+            self._rows.when_quiet(partial(self._complete, step))
+
+    def _complete(self, step: int) -> None:
+        if not self.has_finished and self._run.step <= step:
+            self._rows.log(self._run, {}, step=step, commit=True)
 
     def _is_logged(self, row: Mapping[str, int | float]) -> bool:
         return any(row.get(name, last + 1) <= last for name, last in self._logged.items())
@@ -79,5 +122,8 @@ class RowWriter:
         self, prefix: str, logs: Mapping[str, Any], facts: Mapping[str, Deferred]
     ) -> dict[str, int | float]:
         numbers = self._numbers(logs)
-        numbers.update({key: fact() if callable(fact) else fact for key, fact in facts.items()})
+        for key, fact in facts.items():
+            number = fact() if callable(fact) else fact
+            if number is not None:
+                numbers[key] = number
         return {f"{prefix}/{key}": number for key, number in numbers.items()}

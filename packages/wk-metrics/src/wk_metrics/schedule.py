@@ -9,26 +9,34 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from wk_core.keras import LEGACY, backend, keras
+from wk_metrics.numbers import as_number
 
 # How many values of a schedule are computed at once.
 _BLOCK: Final = 256
 
 
-def evaluate_on_host(schedule: Callable[[Any], Any], count: int) -> float:
-    """Returns a schedule's value after `count` batches."""
+def evaluate_on_host(schedule: Callable[[Any], Any], count: int, dtype: str) -> float:
+    """Returns a schedule's value after `count` batches, evaluated as a step that runs eagerly does.
+
+    Args:
+        schedule: A function of the count.
+        count: The count.
+        dtype: The type of the tensor that the schedule is given, as `"int64"`.
+    """
     with _on_host():
-        return float(schedule(count))
+        return _number(schedule(_tensor(count, dtype)))
 
 
 class BlockwiseSchedule:
     """A schedule, compiled and evaluated for a block of batches at once.
 
     Args:
-        schedule: A `LearningRateSchedule`. TensorFlow or JAX must be the backend.
+        schedule: A function of the count alone. TensorFlow or JAX must be the backend.
+        dtype: The type of the tensor that it is given.
     """
 
-    def __init__(self, schedule: Callable[[Any], Any]) -> None:
-        self._evaluate_block = _compile(schedule)
+    def __init__(self, schedule: Callable[[Any], Any], dtype: str) -> None:
+        self._evaluate_block = _compile(schedule, dtype)
         self._block: int | None = None
         self._values: list[float] = []
 
@@ -42,13 +50,61 @@ class BlockwiseSchedule:
         return self._values[offset]
 
 
-def _compile(schedule: Callable[[Any], Any]) -> Callable[[int], list[float]]:
+class FrozenSchedule:
+    """A schedule as a compiled training step has it, when both are traced at the same time.
+
+    Such a step reads variables anew each time, on TensorFlow; all else that the schedule looked up
+    while it was traced, as attributes of its own, stays what it was then.
+
+    Args:
+        schedule: A function of the count. TensorFlow or JAX must be the backend.
+        dtype: The type of the tensor that it is given.
+        count: A count, for which it is evaluated at once.
+
+    Attributes:
+        of_count_alone: Whether nothing but the count decides about its value from now on.
+    """
+
+    def __init__(self, schedule: Callable[[Any], Any], dtype: str, count: int) -> None:
+        self.of_count_alone = True
+        self._value: Callable[[int], float]
+        if backend() == "tensorflow":
+            graph = _trace(schedule, dtype)
+            self.of_count_alone = _is_pure(graph)
+            schedule = graph
+        if self.of_count_alone:
+            self._value = BlockwiseSchedule(schedule, dtype)
+            self._value(count)
+        else:
+            self._value = lambda count: evaluate_on_host(schedule, count, dtype)
+
+    def __call__(self, count: int) -> float:
+        """Returns the schedule's value after `count` batches."""
+        return self._value(count)
+
+
+def is_symbolic(value: Any) -> bool:
+    """Tells whether a value has no number yet: it belongs to a step that is being compiled."""
+    match backend():
+        case "tensorflow":
+            import tensorflow as tf
+
+            return isinstance(value, tf.Tensor) and not hasattr(value, "numpy")
+        case "jax":
+            import jax
+
+            return isinstance(value, jax.core.Tracer)
+        case _:
+            return False
+
+
+def _compile(schedule: Callable[[Any], Any], dtype: str) -> Callable[[int], list[float]]:
     """Returns a compiled function from a count to the schedule's next `_BLOCK` values."""
     if backend() == "tensorflow":
         import tensorflow as tf
 
         def value(count: Any) -> Any:
-            return tf.cast(schedule(count), tf.float64)
+            return tf.cast(schedule(tf.cast(count, dtype)), tf.float64)
 
         @tf.function(input_signature=[tf.TensorSpec((), tf.int64)])  # type: ignore[untyped-decorator]  # TensorFlow ships no types
         def block(start: Any) -> Any:
@@ -60,9 +116,42 @@ def _compile(schedule: Callable[[Any], Any]) -> Callable[[int], list[float]]:
 
         @jax.jit
         def block(start: Any) -> Any:
-            return jax.lax.map(schedule, start + jax.numpy.arange(_BLOCK))
+            counts = (start + jax.numpy.arange(_BLOCK)).astype(dtype)
+            return jax.lax.map(lambda count: jax.numpy.asarray(schedule(count)), counts)
 
     return lambda start: [float(rate) for rate in block(start)]
+
+
+def _trace(schedule: Callable[[Any], Any], dtype: str) -> Any:
+    """Returns the graph of a schedule, on TensorFlow; it is called like the schedule."""
+    import tensorflow as tf
+
+    def value(count: Any) -> Any:
+        return tf.cast(tf.convert_to_tensor(schedule(count)), tf.float64)
+
+    return tf.function(value).get_concrete_function(tf.TensorSpec((), dtype))
+
+
+def _is_pure(graph: Any) -> bool:
+    operations = graph.graph.get_operations()
+    return not graph.captured_inputs and not any(
+        operation.op_def is not None and operation.op_def.is_stateful for operation in operations
+    )
+
+
+def _tensor(count: int, dtype: str) -> Any:
+    if LEGACY:
+        import tensorflow as tf
+
+        return tf.constant(count, dtype)
+    return keras.ops.convert_to_tensor(count, dtype=dtype)
+
+
+def _number(value: Any) -> float:
+    number = as_number(value)
+    if number is None:
+        raise TypeError(f"it is not a number, but {value!r}")
+    return float(number)
 
 
 @contextlib.contextmanager

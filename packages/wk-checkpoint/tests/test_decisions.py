@@ -1,5 +1,6 @@
 """The small decisions: when one is due, what is kept, what a state looks like as bytes."""
 
+import copy
 import datetime
 import random
 
@@ -95,6 +96,28 @@ def test_local_files_removes_only_what_it_was_told_of(tmp_path):
     for path, score in zip(paths[2:], (2.0, 3.0), strict=True):
         second.add(str(path), score)
     assert sorted(tmp_path.iterdir()) == [paths[0], paths[3], foreign]
+
+
+def test_what_somebody_else_has_put_there_stays(tmp_path):
+    paths = [tmp_path / f"{n}.keras" for n in range(3)]
+    files = LocalFiles(Retention(best=0, last=1))
+    for number, path in enumerate(paths):
+        path.write_text("ours")
+        if number == 2:
+            paths[1].write_text("of another training")
+        files.add(str(path), None)
+    assert sorted(tmp_path.iterdir()) == paths[1:]
+
+
+def test_copy_owns_no_files(tmp_path):
+    path = tmp_path / "1.keras"
+    path.write_text("")
+    files = LocalFiles(Retention(best=0, last=1))
+    files.add(str(path), None)
+    other = copy.deepcopy(files)
+    assert other.owner != files.owner
+    other.add(str(tmp_path / "2.keras"), None)
+    assert path.exists()
 
 
 def test_state_as_bytes():

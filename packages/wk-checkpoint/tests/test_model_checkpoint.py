@@ -80,6 +80,8 @@ def test_metadata(offline_run, read_back):
     assert metadata.pop("saved_at") > 1e9
     assert metadata == {
         "saved_by": "wk-checkpoint",
+        "run": run.id,
+        "callback": None,
         "epoch": 0,
         "batch": None,
         "global_step": BATCHES,
@@ -87,6 +89,7 @@ def test_metadata(offline_run, read_back):
         "monitor": "loss",
         "monitored_value": loss,
         "score": -loss,
+        "mode": "min",
         "is_best": True,
         "format": "keras",
         "whole_model": True,

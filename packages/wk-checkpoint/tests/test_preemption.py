@@ -5,6 +5,7 @@ import json
 import pytest
 
 from wk_checkpoint import WandbModelCheckpoint, restore
+from wk_checkpoint.preemption import Preemption
 from wk_core.keras import backend
 from wk_testing.resuming import BATCHES, Shuffled, X, Y, random_model, same, values
 from wk_testing.scripts import run_script
@@ -118,3 +119,88 @@ assert not preemption.requested
 def test_forked_worker_ends_at_once():
     process = run_script(FORKED, KERAS_BACKEND="jax")
     assert process.returncode == 0, process.stderr
+
+
+LATE = """
+import os, signal, sys
+import wandb
+from wk_checkpoint import WandbModelCheckpoint
+from wk_core.keras import keras
+from wk_testing.resuming import Shuffled, random_model
+
+hook, position, chains = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "chains"
+
+def terminate(*_, **__):
+    if model.stop_training or hook == "on_train_end":
+        os.kill(os.getpid(), signal.SIGTERM)
+
+class Last(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.stop_training = epoch == 1
+
+class Own(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        if chains:
+            signal.signal(signal.SIGTERM, lambda *arguments: (print("own"), ours(*arguments)))
+
+model = random_model()
+late = keras.callbacks.Callback()
+setattr(late, hook, terminate)
+with wandb.init(project="p", mode="offline") as run:
+    checkpoint = WandbModelCheckpoint(
+        "model.keras", "loss", save_best_only=True, initial_value_threshold=-1.0, preemption=True
+    )
+    ours = checkpoint._preemption._note
+    callbacks = [Last(), checkpoint, Own()]
+    callbacks.insert(position, late)
+    model.fit(Shuffled(), epochs=4, shuffle=False, verbose=0, callbacks=callbacks)
+print("went on")
+"""
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    ("hook", "position", "chains"),
+    [("on_train_end", 0, "-"), ("on_epoch_end", 3, "-"), ("on_epoch_end", 0, "chains")],
+)
+def test_signal_while_fit_ends(inside, hook, position, chains):
+    process = run_script(LATE, hook, str(position), chains)
+    assert process.returncode == 75, process.stderr
+    assert process.stdout.split() == (["own"] if chains == "chains" else [])
+    # Nothing was better than the threshold; the checkpoint is taken in any case.
+    assert restore(random_model(), inside / "model.keras").initial_epoch == 2
+
+
+@pytest.mark.backend_free
+def test_handler_that_was_set_during_the_fit_stays():
+    import signal
+
+    import wandb
+
+    called = []
+    before = signal.signal(signal.SIGTERM, lambda *_: called.append("before"))
+    try:
+        with wandb.init(mode="disabled") as run:
+            preemption = Preemption(run)
+            preemption.install()
+            ours = signal.getsignal(signal.SIGTERM)
+
+            def mine(*arguments):
+                called.append("mine")
+                ours(*arguments)
+
+            signal.signal(signal.SIGTERM, mine)
+            preemption.uninstall()
+            assert signal.getsignal(signal.SIGTERM) is mine
+            signal.raise_signal(signal.SIGTERM)
+            assert called == ["mine", "before"]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.backend_free
+def test_path_with_a_metric_that_is_not_known_yet(inside):
+    script = SCRIPT.format(where="train").replace('"model.keras"', '"{val_loss:.2f}.keras"')
+    process = run_script(script)
+    assert process.returncode == 75, process.stderr
+    assert (inside / "nan.keras").exists()

@@ -195,7 +195,7 @@ def test_axes_go_on(offline_run, read_back, inside):
 
 @pytest.mark.backend_free
 def test_second_fit_of_an_interrupted_training(offline_run, read_back, inside):
-    """Keras counts its epochs from zero in each `fit`; the axis does not."""
+    """Keras counts its epochs from zero in each `fit`; the training and the axis do not."""
     interrupted = offline_run()
     its_callbacks = [WandbMetricsLogger(), WandbModelCheckpoint("{epoch}.keras", "loss")]
     model = random_model()
@@ -206,7 +206,7 @@ def test_second_fit_of_an_interrupted_training(offline_run, read_back, inside):
     run = offline_run()
     its_callbacks = [WandbMetricsLogger(), WandbModelCheckpoint("{epoch}.keras", "loss")]
     state = restore(model, inside / "1.keras", callbacks=its_callbacks)
-    fit(model, Shuffled(1), its_callbacks, initial_epoch=state.initial_epoch, epochs=2)
+    fit(model, Shuffled(1), its_callbacks, initial_epoch=state.initial_epoch, epochs=4)
     assert read_back(run).column("epoch/epoch") == [3]
 
 
@@ -238,6 +238,16 @@ def test_own_callback_takes_part(offline_run, inside):
     own = Own()
     restore(random_model(), inside / "model.keras", callbacks=[own])
     assert own.memory == 2
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    "name", [None, "latest", "best", "epoch_3", "v3", "name:latest", "project/name:latest"]
+)
+def test_disabled_run_has_no_checkpoint(monkeypatch, name):
+    monkeypatch.delenv("WANDB_API_KEY")
+    with wandb.init(mode="disabled"), pytest.raises(FileNotFoundError, match="disabled"):
+        restore(random_model(), name)
 
 
 @pytest.mark.backend_free

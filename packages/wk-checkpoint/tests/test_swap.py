@@ -1,10 +1,17 @@
 """Finished files and directories that take the place of others."""
 
 import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from wk_checkpoint import swap
+from wk_checkpoint.page_cache import uncache
 from wk_checkpoint.swap import beside, remove, swap_in
 
 pytestmark = pytest.mark.backend_free
@@ -87,18 +94,103 @@ def test_error_leaves_no_draft(tmp_path):
     assert target.read_text() == "old"
 
 
+ALONE = f"""
+import os, signal, sys, types
+from pathlib import Path
+
+package = types.ModuleType("wk_checkpoint")  # without Keras, which takes longer than all the rest
+package.__path__ = [{str(Path(swap.__file__).parent)!r}]
+sys.modules["wk_checkpoint"] = package
+from wk_checkpoint.page_cache import uncache
+from wk_checkpoint.swap import beside, swap_in
+"""
+
+KILLED = """
+
+with beside(Path(sys.argv[1])) as draft:
+    draft.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+LIVING = """
+
+with beside(Path(sys.argv[1])) as draft:
+    draft.write_text("of another process")
+    print("begun", flush=True)
+    sys.stdin.readline()
+    swap_in(draft, Path(sys.argv[1]))
+"""
+
+
+def start(script, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-c", ALONE + script, *map(str, arguments)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
 def test_leftovers_of_a_killed_process_are_removed(tmp_path):
     target, other = tmp_path / "target", tmp_path / "other"
-    (tmp_path / ".wk-unfinished-1--target").mkdir()
-    kept = tmp_path / ".wk-unfinished-1--other"
-    kept.write_text("of another target")
+    for killed in [start(KILLED, target), start(KILLED, other)]:
+        killed.communicate()
+        assert killed.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 2
     with beside(target) as draft:
         draft.write_text("new")
         swap_in(draft, target)
-    assert sorted(tmp_path.iterdir()) == [kept, target]
-    remove(other)
+    (kept,) = set(tmp_path.iterdir()) - {target}  # of another target
+    assert (kept / "other").read_text() == "half"
+    with beside(other):
+        pass
     remove(target)
-    assert list(tmp_path.iterdir()) == [kept]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_draft_of_a_living_process_stays(tmp_path):
+    target = tmp_path / "target"
+    other = start(LIVING, target)
+    assert other.stdout.readline() == "begun\n"
+    with beside(target) as draft:
+        draft.write_text("new")
+        swap_in(draft, target)
+    assert target.read_text() == "new"
+    other.communicate("go on\n")
+    assert other.returncode == 0
+    assert target.read_text() == "of another process"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("directory", [False, True])
+def test_threads_that_write_to_one_path(tmp_path, directory):
+    target = tmp_path / "target"
+
+    def save(number):
+        for turn in range(100):
+            with beside(target) as draft:
+                write(draft, f"{number} {turn}", directory=directory)
+                swap_in(draft, target)
+            uncache(target)
+
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(save, number) for number in range(8)]:
+            done.result()
+    assert read(target).endswith(" 99")
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_directories_removed_by_several_threads(tmp_path):
+    for number in range(100):
+        write(tmp_path / f"{number}", "old", directory=True)
+        together = Barrier(2)
+
+        def remove_together(path=tmp_path / f"{number}", together=together):
+            together.wait()
+            remove(path)
+
+        with ThreadPoolExecutor(2) as pool:
+            for done in [pool.submit(remove_together) for _ in range(2)]:
+                done.result()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("directory", [False, True])

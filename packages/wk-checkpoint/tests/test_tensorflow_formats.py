@@ -66,6 +66,36 @@ def test_directory_of_a_subclassed_model():
     np.testing.assert_allclose(output, model.predict(X, verbose=0), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.skipif(backend() != "jax", reason="TensorFlow runs what it writes itself")
+def test_directory_that_tensorflow_cannot_run(monkeypatch, inside):
+    import jax.numpy as jnp
+
+    class Orthogonal(keras.layers.Layer):
+        """It calls LAPACK, as JAX calls it and TensorFlow does not."""
+
+        def call(self, x):
+            return x + jnp.linalg.qr(jnp.eye(4) + jnp.sum(x))[0].sum()
+
+    def model():
+        made = keras.Sequential([keras.Input((4,)), Orthogonal(), keras.layers.Dense(1)])
+        made.compile("sgd", "mse")
+        return made
+
+    said = []
+    monkeypatch.setattr("wandb.termwarn", lambda text, **_: said.append(text))
+    trained = fit(WandbModelCheckpoint("models"), epochs=3, model=model())
+    (warning,) = said
+    assert "this TensorFlow cannot run the SavedModel" in warning
+    assert "jax " in warning
+    serve = tf.saved_model.load("models").signatures["serving_default"]
+    (name,) = serve.structured_input_signature[1]
+    with pytest.raises(tf.errors.NotFoundError):
+        serve(**{name: tf.constant(X)})
+    restored = model()
+    restore(restored, inside / "models")
+    assert same(values(restored), values(trained))
+
+
 @exports
 def test_save_options_reach_the_writer():
     options = tf.saved_model.SaveOptions(

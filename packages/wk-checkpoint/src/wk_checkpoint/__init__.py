@@ -1,6 +1,10 @@
 """Keras checkpoints in Weights & Biases that do not stop training, and resume bit for bit."""
 
-from wk_checkpoint.errors import CheckpointError, MissingTensorFlowError
+from wk_checkpoint.errors import (
+    CheckpointError,
+    MissingTensorFlowError,
+    UnserializableModelError,
+)
 from wk_checkpoint.model_checkpoint import WandbModelCheckpoint
 from wk_checkpoint.restore import restore
 from wk_checkpoint.retention import Retention
@@ -11,6 +15,7 @@ __all__ = [
     "MissingTensorFlowError",
     "Retention",
     "TrainingState",
+    "UnserializableModelError",
     "WandbModelCheckpoint",
     "restore",
 ]

@@ -1,9 +1,10 @@
 """What the callback accepts, checked before anything is written."""
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
-from wk_checkpoint.moment import placeholders
+from wk_checkpoint.moment import check_template, placeholders
 
 __all__ = ["check_choice", "check_filepath", "check_save_freq"]
 
@@ -28,9 +29,17 @@ def check_save_freq(save_freq: Any) -> None:
 
 
 def check_filepath(filepath: str, save_freq: Any) -> None:
-    """Raises ValueError if a path is empty, or has a placeholder that will never be known."""
-    if not filepath:
+    """Raises ValueError if a path names nothing, or has a placeholder that can never be filled."""
+    if "\0" in filepath or Path(filepath).name in ("", ".."):
         raise ValueError(f"`filepath` must name a file or a directory. Received: {filepath!r}")
+    try:
+        check_template(filepath)
+    except (ValueError, LookupError, AttributeError, TypeError) as error:
+        raise ValueError(
+            "`filepath` has a placeholder that can never be filled in. Accepted are {epoch}, "
+            "{batch} and names of metrics, with a number's format, as in "
+            f"'{{epoch:02d}}-{{val_loss:.2f}}.keras'. Received: filepath={filepath!r} ({error})"
+        ) from error
     if save_freq == "epoch" and "batch" in placeholders(filepath):
         raise ValueError(
             "`filepath` has the placeholder {batch}, but at the end of an epoch there is no "

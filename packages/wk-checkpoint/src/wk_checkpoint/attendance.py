@@ -5,11 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from wk_checkpoint.checkpoint import Checkpoint
-from wk_checkpoint.contents import Contents
 from wk_checkpoint.saver import Saver
-from wk_checkpoint.training_state import record
 from wk_core.keras import sync_state
-from wk_core.keras_saving import serialized_config
 from wk_core.spread import is_split
 from wk_core.strategy import workers_strategy
 
@@ -38,9 +35,7 @@ class Attendance(Saver):
         if not takes_all(model):
             return
         sync_state(model)
-        if self._snapshot(model) is not None:
-            return
-        state = record(checkpoint.moment, best=best, model=model, callbacks=callbacks)
-        contents = Contents(model, serialized_config(model), state, snapshot=None)
-        with tempfile.TemporaryDirectory() as directory:
-            self._format.write(contents, Path(directory, Path(checkpoint.path).name))
+        contents = self._contents(checkpoint, model, best=best, callbacks=callbacks)
+        if contents.waits:
+            with tempfile.TemporaryDirectory() as directory:
+                self._format.write(contents, Path(directory, Path(checkpoint.path).name))

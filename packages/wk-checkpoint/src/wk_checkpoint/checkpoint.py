@@ -6,19 +6,32 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
+import wandb
+
 from wk_checkpoint.formats import Format
 from wk_checkpoint.moment import Moment
 from wk_checkpoint.monitoring import Judgement
+from wk_core.artifacts import check_name
 from wk_core.keras import backend, keras
 
-__all__ = ["OWN_ALIAS", "SAVED_BY", "Checkpoint"]
+__all__ = ["ARTIFACT_TYPE", "OWN_ALIAS", "Checkpoint", "artifact_name"]
+
+ARTIFACT_TYPE: Final = "model"
 
 OWN_ALIAS: Final = re.compile(r"latest|best|epoch_\d+(_batch_\d+)?|v\d+")
 """What wk or the server calls a version; whatever else it is called, somebody else did."""
 
+_SAVED_BY: Final = "wk-checkpoint"
 
-SAVED_BY: Final = "wk-checkpoint"
-"""The value of `saved_by` in a version's metadata: retention deletes no other ones."""
+
+def artifact_name(run: wandb.Run, given: str | None = None) -> str:
+    """Returns the name of the artifact that a run's checkpoints are versions of.
+
+    Raises:
+        ValueError: If W&B refuses it.
+    """
+    name = f"run_{run.id}_model" if given is None else given
+    return check_name(name, what="WandbModelCheckpoint: the artifact")
 
 
 @dataclass(frozen=True)
@@ -26,27 +39,34 @@ class Checkpoint:
     """What is to be saved, and what it will be called.
 
     Attributes:
-        path: Where it goes.
+        path: Where it goes: the same place whatever becomes of the working directory.
+        given: The same as the user has put it.
         moment: When it is taken.
         judgement: What the monitored metric says of it.
         monitor: The name of that metric.
+        owner: What tells the callback, where retention is about what it has saved.
+        is_best: Whether it is better than all versions before it.
     """
 
     path: str
+    given: str
     moment: Moment
     judgement: Judgement
     monitor: str
+    owner: str | None = None
+    is_best: bool = False
 
     @property
     def aliases(self) -> list[str]:
         """What its version is called."""
-        return ["latest", self.moment.alias, *(["best"] if self.judgement.is_best else [])]
+        return ["latest", self.moment.alias, *(["best"] if self.is_best else [])]
 
     def metadata(self, format: Format) -> dict[str, Any]:  # noqa: A002  Keras' own word for it
         """Returns what its version says of itself."""
         moment, judgement = self.moment, self.judgement
         return {
-            "saved_by": SAVED_BY,
+            "saved_by": _SAVED_BY,
+            "callback": self.owner,
             "epoch": moment.epoch,
             "batch": moment.batch,
             "global_step": moment.global_step,
@@ -54,7 +74,8 @@ class Checkpoint:
             "monitor": self.monitor,
             "monitored_value": _finite(judgement.value),
             "score": _finite(judgement.score),
-            "is_best": judgement.is_best,
+            "mode": judgement.mode,
+            "is_best": self.is_best,
             "format": format.name,
             "whole_model": format.whole,
             "backend": backend(),

@@ -1,10 +1,10 @@
 """What goes into one checkpoint."""
 
-import contextlib
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from wk_checkpoint.snapshot import Snapshot
 from wk_checkpoint.state_file import encode
@@ -17,21 +17,27 @@ class Contents:
     """What goes into one checkpoint, for the format that writes it.
 
     Attributes:
-        model: The model; its variables have the right values within `in_place()` only.
-        config: The JSON of its architecture and compilation, taken in the training thread.
+        model: The model. Only a writer that works while training waits may look at it.
         training_state: What Keras' own formats have no place for: see `training_state.py`.
-        snapshot: The values of its variables; None where they are saved as they are now.
+        snapshot: What the model holds; None where the model has to be asked itself.
     """
 
     model: Any
-    config: str
     training_state: Mapping[str, Any]
     snapshot: Snapshot | None
 
-    def in_place(self) -> AbstractContextManager[None]:
-        """Lets this thread see the model's variables as they were at that moment."""
-        return contextlib.nullcontext() if self.snapshot is None else self.snapshot.in_place()
+    @property
+    def waits(self) -> bool:
+        """Whether training waits until it is written, so that the model is as it was."""
+        return self.snapshot is None or self.snapshot.live
 
     def encoded_state(self) -> bytes:
         """Returns the training state as bytes."""
-        return encode(self.training_state)
+        state = dict(self.training_state)
+        if self.snapshot is not None:
+            state["variables"] = self.snapshot.values_beside()
+            state["assets"] = {
+                name: np.frombuffer(content, np.uint8)
+                for name, content in self.snapshot.assets.items()
+            }
+        return encode(state)

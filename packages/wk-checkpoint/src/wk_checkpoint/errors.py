@@ -2,7 +2,12 @@
 
 import os
 
-__all__ = ["CheckpointError", "MissingTensorFlowError", "SplitModelError"]
+__all__ = [
+    "CheckpointError",
+    "MissingTensorFlowError",
+    "SplitModelError",
+    "UnserializableModelError",
+]
 
 
 class CheckpointError(RuntimeError):
@@ -50,6 +55,26 @@ class SplitModelError(RuntimeError):
         super().__init__(
             "The model is split over several processes, and can be saved from a snapshot only: "
             f"{obstacle}. A '.keras' or '.weights.h5' file takes most models."
+        )
+
+
+class UnserializableModelError(ValueError):
+    """The architecture of a model cannot be written down, so that it cannot be saved as a whole.
+
+    Args:
+        model_name: The model's name.
+        cause: What Keras says of it.
+
+    Attributes:
+        cause: The same. `fit` cuts off the error's own `__cause__`.
+    """
+
+    def __init__(self, model_name: str, cause: Exception) -> None:
+        self.cause = cause
+        super().__init__(
+            f"Model {model_name!r} cannot be saved as a whole: {type(cause).__name__}: {cause}\n"
+            "Its weights can: give WandbModelCheckpoint `save_weights_only=True` and a `filepath` "
+            "that ends in '.weights.h5'."
         )
 
 

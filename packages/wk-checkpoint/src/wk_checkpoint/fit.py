@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from wk_checkpoint import random_state
-from wk_core.keras import PyDataset, keras
+from wk_core.keras import LEGACY, PyDataset, keras
 from wk_core.keras_saving import begin_iteration, build_metrics, metric_variables
 
 __all__ = ["fit_from"]
@@ -199,11 +199,12 @@ class _Rest(PyDataset):  # type: ignore[misc]
     """A `PyDataset` without its first batches."""
 
     def __init__(self, whole: Any, start: int) -> None:
-        super().__init__(
-            workers=whole.workers,
-            use_multiprocessing=whole.use_multiprocessing,
-            max_queue_size=whole.max_queue_size,
-        )
+        if not LEGACY:  # Keras 2 takes these in `fit`
+            super().__init__(
+                workers=whole.workers,
+                use_multiprocessing=whole.use_multiprocessing,
+                max_queue_size=whole.max_queue_size,
+            )
         self._whole = whole
         self._start = start
         self._ends = 0

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar, Final, Literal
 
 import wandb
@@ -9,20 +10,23 @@ import wandb
 from wk_checkpoint import namesakes
 from wk_checkpoint.arguments import check_choice, check_filepath, check_save_freq
 from wk_checkpoint.attendance import Attendance, takes_all
-from wk_checkpoint.checkpoint import Checkpoint
+from wk_checkpoint.checkpoint import Checkpoint, artifact_name
+from wk_checkpoint.epoch_count import EpochCount
 from wk_checkpoint.formats import format_for
 from wk_checkpoint.interval import BatchInterval
 from wk_checkpoint.local_files import LocalFiles
 from wk_checkpoint.moment import Moment, placeholders
 from wk_checkpoint.monitoring import Judgement, Monitor, numbers_in
-from wk_checkpoint.places import place_of
+from wk_checkpoint.ongoing_fit import OngoingFit, OngoingFits
+from wk_checkpoint.places import absolute, place_of
 from wk_checkpoint.preemption import Preemption
 from wk_checkpoint.retention import Retention
 from wk_checkpoint.saver import Saver
-from wk_checkpoint.version_log import VersionLog, artifact_name
+from wk_checkpoint.version_log import VersionLog
 from wk_core.callbacks import after_all, calling_list, leave_to_keras
 from wk_core.copying import WithoutItsRun
-from wk_core.keras import LEGACY, keras, trained_batches
+from wk_core.keras import LEGACY, keras, sync_state
+from wk_core.optimizers import trained_batches
 from wk_core.process import this_process
 from wk_core.run import before_finish, is_silent
 
@@ -34,8 +38,9 @@ class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # t
 
     It is a `keras.callbacks.ModelCheckpoint`, and takes its arguments. Each checkpoint becomes a
     version of the artifact `run_<run id>_model` of type `model`, with the aliases `latest`,
-    `epoch_<n>` or `epoch_<n>_batch_<m>` (0-based, as Keras counts), and `best` where the monitored
-    metric is better than ever before. Offline the versions are kept for `wandb sync`.
+    `epoch_<n>` or `epoch_<n>_batch_<m>` (0-based; epochs go on in the run's next `fit`), and `best`
+    where the monitored metric is better than in all versions before. Offline the versions are kept
+    for `wandb sync`.
 
     Training does not wait for a checkpoint: a snapshot of the model is taken at the end of the
     epoch or batch, after all other callbacks, and a background thread writes, hashes and logs it.
@@ -44,14 +49,15 @@ class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # t
     checkpoint holds what training needs to go on bit for bit: see `wk_checkpoint.restore`.
 
     Args:
-        filepath: Where the model goes: `*.keras`, `*.h5` (with `save_weights_only`:
+        filepath: Where the model goes: `*.keras`, `*.h5`, `*.hdf5` (with `save_weights_only`:
             `*.weights.h5`), or a directory: a TensorFlow SavedModel, from which training can go
             on, too (with `save_weights_only`: a TensorFlow checkpoint). `{epoch}`, `{batch}`, both
             counted from 1, and metrics are filled in. A remote path (`gs://...`) is written
             through TensorFlow.
         monitor: The metric that says which model is the best. Defaults to `"val_loss"`.
         verbose: 1 says what is saved and why; 0 is silent. Defaults to 0.
-        save_best_only: Whether to save only what is better than all before it. Defaults to False.
+        save_best_only: Whether to save only what is better than all that this callback has seen
+            before it. As long as the metric has never had a value, all is saved. Defaults to False.
         save_weights_only: Whether to save weights and optimizer state without the architecture.
             Defaults to False.
         mode: Whether `"min"` or `"max"` of the metric is better; `"auto"` goes by its kind.
@@ -102,8 +108,10 @@ class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # t
     """
 
     _not_copied: ClassVar[frozenset[str]] = frozenset(
-        {"_run", "_versions", "_preemption", "_callbacks", "_saver", "_withdraw", "_due"}
+        {"_run", "_versions", "_preemption", "_fits", "_caller", "_saver", "_withdraw"}
     )
+
+    _epochs_go_on: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -153,10 +161,9 @@ class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # t
         self._skips = when_busy == "skip"
         self._minds_preemption = preemption
         self._interval = None if save_freq == "epoch" else BatchInterval(save_freq)
-        self._monitor = Monitor(self)
-        self._epoch = 0
+        self._monitor = Monitor(self, has_threshold=initial_value_threshold is not None)
         self._first_batch = 0
-        self._last_batch: tuple[int, Mapping[str, Any] | None] | None = None
+        self._resumed_epochs: Mapping[str, int] = {}
         if self._interval is None and not preemption:
             leave_to_keras(self, WandbModelCheckpoint, "on_train_batch_end")
         if not preemption:
@@ -167,7 +174,7 @@ class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # t
 
     def _bind(self, run: wandb.Run) -> None:
         self._run = run
-        self._versions = None
+        self._versions: VersionLog | None = None
         if not run.disabled:
             name = artifact_name(run, self._artifact)
             self._versions = VersionLog(run, name, self._retention)
@@ -177,10 +184,10 @@ class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # t
                 "batch. Use `save_freq`, and restore the last checkpoint."
             )
         self._preemption = Preemption(run) if self._minds_preemption else None
-        self._callbacks: Any = None
+        self._fits = OngoingFits()
+        self._caller: Any = None
         self._saver: Saver | None = None
         self._withdraw: Callable[[], None] = lambda: None
-        self._due: tuple[Moment, Judgement] | None = None
 
     @property
     def _is_in_fit(self) -> bool:
@@ -189,78 +196,99 @@ class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # t
     def set_model(self, model: Any) -> None:
         """Takes the model, and from then on its turn after all other callbacks."""
         super().set_model(model)
-        callbacks = None if LEGACY else calling_list()
-        if callbacks is not None:
-            after_all(callbacks, "on_epoch_end", self._take_due)
-            if self._interval is not None or self._preemption is not None:
-                after_all(callbacks, "on_train_batch_end", self._take_due)
-            if self._preemption is not None:
-                after_all(callbacks, "on_test_batch_end", self._take_due)
-        self._callbacks = callbacks
+        self._caller = caller = calling_list()
+        if LEGACY or caller is None:
+            return
+        take_due = partial(self._take_due_of, caller)
+        after_all(caller, "on_epoch_end", take_due)
+        if self._interval is not None or self._preemption is not None:
+            after_all(caller, "on_train_batch_end", take_due)
+        if self._preemption is not None:
+            after_all(caller, "on_test_batch_end", take_due)
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Starts afresh, whatever became of an earlier `fit`."""
-        self._check_together()
-        self._due = None
+        fit = self._fits.begin(self._new_fit())
+        self._check_together(fit.model)
         namesakes.begin_fit(self, self._run)
-        (self._saver or self._start_saver()).prepare(self.model)
+        if self._versions is not None:
+            self._versions.look_up_best(is_shared=self._artifact is not None)
+        (self._saver or self._start_saver()).prepare(fit.model)
         if self._preemption is not None:
             self._preemption.install()
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Notes the epoch."""
-        self._epoch = epoch
-        if self._interval is not None:
-            self._interval.start_epoch()
+        fit = self._fits.at_epoch() or self._fit
+        fit.epoch, fit.passed = epoch, None
+        fit.epochs.begin(epoch)
+        if fit.interval is not None:
+            fit.interval.start_epoch()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Has a checkpoint taken if one is due, or if the process has to end."""
-        batch = self._true_batch(batch)
-        self._last_batch = (self._first_batch + batch, logs)
-        due = self._interval is not None and self._interval.is_due_after(batch)
+        fit = self._fit
+        if fit.steps is not None:
+            # With several batches an execution Keras counts past the last one of an epoch.
+            batch = min(batch, fit.steps - 1)
+        fit.last_batch, fit.passed = (self._first_batch + batch, logs), None
+        due = fit.interval is not None and fit.interval.is_due_after(batch)
         if due or self._is_preempted:
-            self._decide(self._moment(*self._last_batch), forced=self._is_preempted)
+            self._decide(fit, *fit.last_batch)
 
     def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Has a checkpoint taken if the process has to end: the epoch is trained, not validated."""
-        if self._is_preempted and self._last_batch is not None:
-            self._decide(self._moment(*self._last_batch), forced=True)
+        if self._is_preempted and self._fit.last_batch is not None:
+            self._decide(self._fit, *self._fit.last_batch)
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Has a checkpoint taken if one is due."""
+        fit = self._fits.at_epoch() or self._fit
+        fit.epoch, fit.last_batch = epoch, None
         self._first_batch = 0
-        self._last_batch = None
-        if self._interval is None or self._is_preempted:
-            self._decide(self._moment(None, logs), forced=self._is_preempted)
+        fit.epochs.end(epoch)
+        if self._interval is None or self._preemption is not None:
+            self._decide(fit, None, logs)
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Waits until everything is saved."""
-        if self._preemption is not None:
-            self._preemption.uninstall()
+        """Waits until everything is saved; ends the process if it was told to meanwhile."""
+        fit = self._fit
+        self._take_due(fit)
+        self._fits.end()
         error = self._close()
+        if self._preemption is not None and error is None and self._is_preempted:
+            self._preemption.end_process()
+        if self._preemption is not None and self._fits.current is None:
+            self._preemption.uninstall()
         if error is not None:
             raise error
 
     def get_training_state(self) -> dict[str, Any]:
         """Returns what `restore` puts back: the best value, and what was saved so far."""
+        fit = self._fits.current
+        interval = self._interval if fit is None else fit.interval
         return {
             "best": self.best,
-            "next_batch": 0 if self._last_batch is None else self._last_batch[0] + 1,
-            "since_last": None if self._interval is None else self._interval.since_last,
+            "has_seen": self._monitor.has_seen,
+            "epochs": {} if fit is None else fit.epochs.state(),
+            "next_batch": 0 if fit is None or fit.last_batch is None else fit.last_batch[0] + 1,
+            "since_last": None if interval is None else interval.since_last,
             "files": None if self._files is None else self._files.state(),
         }
 
     def set_training_state(self, state: Mapping[str, Any]) -> None:
         """Goes on where a restored training stood."""
         self.best = state["best"]
+        self._monitor.has_seen = state["has_seen"]
+        self._resumed_epochs = state["epochs"]
         self._first_batch = state["next_batch"]
         if self._interval is not None and state["since_last"] is not None:
             self._interval.since_last = state["since_last"]
         if self._files is not None and state["files"] is not None:
             self._files.restore(state["files"])
 
-    def _check_together(self) -> None:
-        if self._skips and takes_all(self.model):
+    def _check_together(self, model: Any) -> None:
+        if self._skips and takes_all(model):
             raise ValueError(
                 "Each process has to take part in every save of this model, but they are not busy "
                 "at the same time. Received: when_busy='skip'. Accepted here: 'wait'."
@@ -270,42 +298,99 @@ class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # t
     def _is_preempted(self) -> bool:
         return self._preemption is not None and self._preemption.requested
 
-    def _true_batch(self, batch: int) -> int:
-        # With several batches an execution Keras counts past the last one of an epoch.
-        steps = (self.params or {}).get("steps")
-        return batch if steps is None else min(batch, steps - 1)
+    @property
+    def _fit(self) -> OngoingFit:
+        """The `fit` at work; a loop of the user's own may not have said that it has begun."""
+        return self._fits.current or self._fits.begin(self._new_fit())
 
-    def _moment(self, batch: int | None, logs: Mapping[str, Any] | None) -> Moment:
-        return Moment(self._epoch, batch, trained_batches(self.model), numbers_in(logs or {}))
+    def _new_fit(self) -> OngoingFit:
+        return OngoingFit(
+            self.model,
+            self._caller,
+            steps=(self.params or {}).get("steps"),
+            epochs=EpochCount(
+                self._run, self.model, self._take_resumed_epochs, goes_on=self._epochs_go_on
+            ),
+            interval=self._interval,
+        )
 
-    def _decide(self, moment: Moment, *, forced: bool) -> None:
-        """Decides whether to save, with what is known at this callback's turn."""
-        before = self.best
-        judgement = self._monitor.judge(moment.logs)
-        wanted = not self.save_best_only or judgement.is_best or judgement.value is None
-        self._say(judgement.describe(moment, self.monitor, before))
-        if wanted or forced:
-            self._due = (moment, judgement)
-            if self._callbacks is None:
-                self._take_due()
+    def _take_resumed_epochs(self) -> Mapping[str, int]:
+        resumed, self._resumed_epochs = self._resumed_epochs, {}
+        return resumed
 
-    def _take_due(self) -> None:
+    def _decide(self, fit: OngoingFit, batch: int | None, logs: Mapping[str, Any] | None) -> None:
+        """Decides whether to save, with what is known at this callback's turn.
+
+        Args:
+            fit: The `fit`.
+            batch: The number of the batch that has ended; None at the end of an epoch.
+            logs: What Keras reports.
+        """
+        moment = self._moment(fit, batch, logs)
+        if self._interval is not None and batch is None:
+            fit.passed = (moment, Judgement())  # due by batches only
+        else:
+            before = self.best
+            judgement = self._monitor.judge(moment.logs, fit.model)
+            self._say(judgement.describe(moment, self.monitor, before))
+            fit.passed = (moment, judgement)
+            if not self.save_best_only or judgement.improves or not judgement.decides:
+                fit.due = self._checkpoint(moment, judgement)
+        if fit.caller is None or LEGACY:
+            self._take_due(fit)
+
+    def _moment(self, fit: OngoingFit, batch: int | None, logs: Mapping[str, Any] | None) -> Moment:
+        sync_state(fit.model)
+        numbers = fit.epochs.numbers(fit.epoch)
+        return Moment(
+            numbers["run"],
+            batch,
+            trained_batches(fit.model),
+            numbers_in(logs or {}),
+            epoch_of_fit=fit.epoch,
+            epoch_of_model=numbers["model"],
+        )
+
+    def _checkpoint(self, moment: Moment, judgement: Judgement) -> Checkpoint:
+        # A process that has to end cannot wait until the path's metrics are known.
+        path = moment.fill(self.filepath, anyway=self._is_preempted)
+        owner = None if self._files is None else self._files.owner
+        return Checkpoint(absolute(path), path, moment, judgement, self.monitor, owner)
+
+    def _take_due_of(self, caller: Any) -> None:
+        fit = self._fits.of(caller) or self._fits.current
+        if fit is not None:
+            self._take_due(fit)
+
+    def _take_due(self, fit: OngoingFit) -> None:
         """Saves what is due, when all other callbacks have had their turn."""
-        if self._due is None:
+        if fit.due is None and fit.passed is not None and self._is_preempted:
+            fit.due = self._checkpoint(*fit.passed)
+        checkpoint, fit.due = fit.due, None
+        if checkpoint is None:
             return
-        (moment, judgement), self._due = self._due, None
         saver = self._saver or self._start_saver()
-        if self._skips and saver.busy and not judgement.is_best and not self._is_preempted:
-            self._say(f"{moment.alias} skipped: the last checkpoint is still being saved")
+        improves = checkpoint.judgement.improves
+        if self._skips and saver.busy and not improves and not self._is_preempted:
+            self._say(
+                f"{checkpoint.moment.alias} skipped: the last checkpoint is still being saved"
+            )
             return
-        checkpoint = Checkpoint(moment.fill(self.filepath), moment, judgement, self.monitor)
-        saver.save(checkpoint, self.model, best=self.best, callbacks=self._known_callbacks())
+        fit.passed = None
+        if self._versions is not None:
+            checkpoint = self._versions.ranked(checkpoint)
+        saver.save(checkpoint, fit.model, best=self.best, callbacks=self._known_callbacks())
         if self._preemption is not None and self._is_preempted:
             saver.flush()
             self._preemption.end_process()
 
+    @property
+    def _callbacks(self) -> Any:
+        """The list with all callbacks of the `fit`; Keras 2 lets no other be seen."""
+        return None if LEGACY else self._fit.caller
+
     def _known_callbacks(self) -> list[Any]:
-        """Returns the callbacks whose state is saved; Keras 2 lets no other be seen."""
+        """Returns the callbacks whose state is saved."""
         known: list[Any] = [self] if self._callbacks is None else self._callbacks.callbacks
         return known
 

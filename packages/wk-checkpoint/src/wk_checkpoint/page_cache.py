@@ -15,6 +15,7 @@ def uncache(path: Path) -> None:
     """
     if not hasattr(os, "posix_fadvise"):
         return
-    for file in path.rglob("*") if path.is_dir() else [path]:
+    inside = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
+    for file in inside if path.is_dir() else [path]:
         with contextlib.suppress(OSError), file.open("rb", buffering=0) as opened:
             os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

@@ -3,15 +3,27 @@
 import contextlib
 import re
 import tempfile
+import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from wk_checkpoint.formats.tensorflow import tensorflow
 from wk_checkpoint.page_cache import uncache
-from wk_checkpoint.swap import beside, check_entries, check_replaceable, remove, swap_in
+from wk_checkpoint.swap import (
+    UNFINISHED,
+    beside,
+    check_entries,
+    check_replaceable,
+    digest,
+    remove,
+    swap_in,
+)
 
-__all__ = ["Place", "is_remote", "place_of"]
+__all__ = ["Place", "absolute", "is_remote", "place_of"]
+
+_LONG: Final = 86_400  # seconds after which an unfinished copy is taken for given up
 
 _REMOTE: Final = re.compile(r"^(?:[a-z][a-z0-9+.-]*://|/(?:gcs|cns|cfs|hdfs|readahead)/)", re.I)
 
@@ -38,6 +50,9 @@ class Place(Protocol):
     def remove(self) -> None:
         """Removes what is there."""
 
+    def stamp(self) -> list[int] | None:
+        """Returns numbers that change with what is there; None where nothing is."""
+
     def local_copy(self) -> contextlib.AbstractContextManager[Path]:
         """Gives a path on this machine with what is there.
 
@@ -51,13 +66,18 @@ def is_remote(filepath: str) -> bool:
     return _REMOTE.match(filepath) is not None
 
 
+def absolute(filepath: str) -> str:
+    """Returns a path that names the same place whatever becomes of the working directory."""
+    return filepath if is_remote(filepath) else str(Path(filepath).absolute())
+
+
 def place_of(filepath: str) -> Place:
     """Returns the place that a path, without placeholders, names.
 
     Raises:
         MissingTensorFlowError: If it is a remote one, and TensorFlow is not installed.
     """
-    return RemotePlace(filepath) if is_remote(filepath) else LocalPlace(Path(filepath))
+    return RemotePlace(filepath) if is_remote(filepath) else LocalPlace(Path(filepath).absolute())
 
 
 class LocalPlace:
@@ -95,6 +115,14 @@ class LocalPlace:
         """Removes what is there."""
         remove(self._path)
 
+    def stamp(self) -> list[int] | None:
+        """Returns when it was last written, and its size."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return [found.st_mtime_ns, found.st_size]
+
     @contextlib.contextmanager
     def local_copy(self) -> Iterator[Path]:
         """Gives the path itself."""
@@ -118,7 +146,9 @@ class RemotePlace:
     """
 
     def __init__(self, path: str) -> None:
-        self._files: Any = tensorflow(f"The remote path {path!r}").io.gfile
+        tf = tensorflow(f"The remote path {path!r}")
+        self._files: Any = tf.io.gfile
+        self._error: type[Exception] = tf.errors.OpError
         self._path = path.rstrip("/")
 
     @property
@@ -147,9 +177,16 @@ class RemotePlace:
             self._copy(finished, self._path)
             self._remove_others(finished, self._path)
             return
-        copy = f"{parent}/.{name}.unfinished"
-        self._copy(finished, copy)
-        self._files.rename(copy, self._path, overwrite=True)
+        copies = f"{parent}/{UNFINISHED}-{digest(name)}-"
+        self._remove_old(f"{copies}*")
+        copy = f"{copies}{uuid.uuid4().hex[:8]}"  # somebody else may be copying there, too
+        try:
+            self._copy(finished, copy)
+            self._files.rename(copy, self._path, overwrite=True)
+        except self._error:
+            with contextlib.suppress(self._error):
+                self._remove(copy)
+            raise
 
     def uncache(self) -> None:
         """Does nothing: it is kept elsewhere."""
@@ -157,6 +194,14 @@ class RemotePlace:
     def remove(self) -> None:
         """Removes what is there."""
         self._remove(self._path)
+
+    def stamp(self) -> list[int] | None:
+        """Returns when it was last written, and its size."""
+        try:
+            found = self._files.stat(self._path)
+        except self._error:
+            return None
+        return [found.mtime_nsec, found.length]
 
     @contextlib.contextmanager
     def local_copy(self) -> Iterator[Path]:
@@ -193,6 +238,13 @@ class RemotePlace:
                 self._remove(path)
             elif entry.is_dir():
                 self._remove_others(entry, path)
+
+    def _remove_old(self, pattern: str) -> None:
+        """Removes what processes that were killed have left: nothing else tells of them there."""
+        for path in self._files.glob(pattern):
+            with contextlib.suppress(self._error):
+                if time.time() - self._files.stat(path).mtime_nsec / 1e9 > _LONG:
+                    self._remove(path)
 
     def _remove(self, path: str) -> None:
         if self._files.isdir(path):

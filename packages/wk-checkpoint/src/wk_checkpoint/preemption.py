@@ -48,10 +48,15 @@ class Preemption:
         self._is_installed = True
 
     def uninstall(self) -> None:
-        """Puts the handler back that was there before; does nothing the second time."""
+        """Puts the handler back that was there before; does nothing the second time.
+
+        A handler that somebody else has set meanwhile stays: it may call this one, which then
+        hands on to the one before it.
+        """
         if self._is_installed:
             self._is_installed = False
-            signal.signal(signal.SIGTERM, self._previous)
+            if signal.getsignal(signal.SIGTERM) == self._note:
+                signal.signal(signal.SIGTERM, self._previous)
 
     def end_process(self) -> None:
         """Marks the run, lets the previous handler do its part, and ends the process.
@@ -66,10 +71,21 @@ class Preemption:
             self._previous(signal.SIGTERM, None)
         raise SystemExit(EXIT_STATUS)
 
-    def _note(self, signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        # Nobody has answered the first one: no training is under way. Nor is one in a worker that
-        # was forked during it, and is to end.
-        if self.requested or self._process != os.getpid():
+    def _note(self, signal_number: int, frame: FrameType | None) -> None:
+        if not self._is_installed:  # another handler goes on calling this one
+            self._hand_on(signal_number, frame)
+        elif self.requested or self._process != os.getpid():
+            # Nobody has answered the first one: no training is under way. Nor is one in a worker
+            # that was forked during it, and is to end.
             self.uninstall()
-            signal.raise_signal(signal.SIGTERM)
-        self.requested = True
+            self._hand_on(signal_number, frame)
+        else:
+            self.requested = True
+
+    def _hand_on(self, signal_number: int, frame: FrameType | None) -> None:
+        """Does what would have been done without this handler."""
+        if callable(self._previous):
+            self._previous(signal_number, frame)
+        elif self._previous != signal.SIG_IGN:
+            signal.signal(signal_number, signal.SIG_DFL)
+            signal.raise_signal(signal_number)

@@ -6,12 +6,17 @@ from typing import Any
 
 import wandb
 
+from wk_checkpoint import model_state, model_state_keras_2
 from wk_checkpoint.formats import format_of
+from wk_checkpoint.saver import wait_for_savers
 from wk_checkpoint.sources import checkpoint_from
 from wk_checkpoint.training_state import TrainingState, put_back
+from wk_core.keras import LEGACY
 from wk_core.strategy import scope_of
 
 __all__ = ["restore"]
+
+_model_state = model_state_keras_2 if LEGACY else model_state
 
 
 def restore(
@@ -74,6 +79,7 @@ def restore(
         ```
     """
     callbacks = list(callbacks)
+    wait_for_savers()
     with checkpoint_from(artifact, run) as path:
         source = f"Checkpoint {os.fspath(artifact or path)!r}"
         checkpoint_format = format_of(path)
@@ -84,5 +90,8 @@ def restore(
                 "`keras.saving.load_model` or `model.load_weights` may load it."
             )
         with scope_of(model):
+            checkpoint_format.build(model, path)
+            _model_state.prepare(model, state["model"], source)
             checkpoint_format.load(model, path)
+            _model_state.put_back_beside(model, state, source)
     return put_back(state, model, callbacks, source=source)

@@ -12,8 +12,8 @@ class Retention:
     """Which checkpoints are kept; the others are deleted, on the disk and on the server.
 
     What the next one replaces at the same path is no matter of retention: it is gone. Only what
-    this callback saved is ever deleted, and no version on the server that has an alias which wk
-    did not give it.
+    this callback saved in this run is ever deleted, and no version on the server that has an
+    alias which wk did not give it.
 
     Args:
         best: How many of the best are kept, by the monitored metric. Defaults to 1.

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import wandb
 
-from wk_checkpoint.checkpoint import OWN_ALIAS
+from wk_checkpoint.checkpoint import ARTIFACT_TYPE, OWN_ALIAS, artifact_name
 from wk_checkpoint.places import is_remote, place_of
 from wk_checkpoint.staging import Staged, staged
-from wk_checkpoint.version_log import ARTIFACT_TYPE, artifact_name
 from wk_core.run import api_of, is_silent, resolve_run
 
-__all__ = ["checkpoint_from"]
+__all__ = ["checkpoint_from", "has_server", "uploaded_version"]
 
 
 @contextlib.contextmanager
@@ -35,12 +34,20 @@ def checkpoint_from(source: str | os.PathLike[str] | None, run: wandb.Run | None
             yield stack.enter_context(place_of(os.fspath(source)).local_copy())
             return
         run = resolve_run("restore", run)
-        name = source or "latest"
+        yield _local_copy(run, source or "latest", stack)
+
+
+def _local_copy(run: wandb.Run, name: str, stack: contextlib.ExitStack) -> Path:
+    """Returns the path of a checkpoint that is there until the stack is closed."""
+    while True:
         version = _named(run, name) if ":" in name else _own(run, name)
-        if isinstance(version, Staged):
-            yield version.path
-        else:
-            yield _download(version, stack.enter_context(tempfile.TemporaryDirectory()))
+        if not isinstance(version, Staged):
+            return _download(version, stack.enter_context(tempfile.TemporaryDirectory()))
+        try:
+            return stack.enter_context(version.to_read())
+        except OSError:
+            if version.is_whole:
+                raise  # else the server has it meanwhile
 
 
 def _is_path(source: str) -> bool:
@@ -49,12 +56,17 @@ def _is_path(source: str) -> bool:
 
 def _named(run: wandb.Run, name: str) -> Staged | wandb.Artifact:
     """Returns any checkpoint on the server, or one of the offline run's other artifacts."""
-    if run.offline and "/" not in name:
+    if not has_server(run) and not is_silent(run) and "/" not in name:
         artifact, _, alias = name.partition(":")
         kept = _staged(run, artifact, alias)
         if kept is not None:
             return kept
-    version = _version(run, name)
+    if run.disabled and not is_silent(run) and name.count("/") < 2:
+        raise FileNotFoundError(
+            f"restore: the run is disabled, and belongs to no project that has {name!r}. Name a "
+            "path, or the artifact as 'entity/project/name:alias'."
+        )
+    version = uploaded_version(run, name)
     if version is None:
         raise FileNotFoundError(f"restore: there is no artifact {name!r} of type 'model'.")
     return version
@@ -85,21 +97,39 @@ def _staged(run: wandb.Run, artifact: str, alias: str) -> Staged | None:
 
 
 def _uploaded(run: wandb.Run, alias: str) -> wandb.Artifact | None:
-    if run.offline:
+    if not has_server(run):
         return None
-    return _version(run, f"{_collection(run)}:{alias}")
+    return uploaded_version(run, f"{_collection(run)}:{alias}")
 
 
-def _version(run: wandb.Run, name: str) -> wandb.Artifact | None:
+def has_server(run: wandb.Run) -> bool:
+    """Tells whether there is a server that knows a run: an offline or a disabled one has none."""
+    return not run.offline and not run.disabled
+
+
+def uploaded_version(run: wandb.Run, name: str) -> wandb.Artifact | None:
+    """Returns a version on the server, by the name of its artifact and an alias, if it is there.
+
+    Raises:
+        wandb.Error: If the run is offline.
+        FileNotFoundError: If the run is disabled, and there is no key for a server.
+    """
     if run.offline:
         raise wandb.Error(
             f"restore: artifact {name!r} is on a server, and run {run.id!r} is offline. Offline "
             "there are paths and the run's own checkpoints, by their aliases."
         )
-    api = api_of(run)
-    if not api.artifact_exists(name, type=ARTIFACT_TYPE):
-        return None
-    version: wandb.Artifact = api.artifact(name, type=ARTIFACT_TYPE)
+    try:
+        api = api_of(run)
+        if not api.artifact_exists(name, type=ARTIFACT_TYPE):
+            return None
+        version: wandb.Artifact = api.artifact(name, type=ARTIFACT_TYPE)
+    except wandb.errors.UsageError as error:
+        if not run.disabled or is_silent(run):
+            raise
+        raise FileNotFoundError(
+            f"restore: artifact {name!r} is on a server, and the run is disabled. {error}"
+        ) from error
     return version
 
 
@@ -109,10 +139,15 @@ def _collection(run: wandb.Run) -> str:
 
 def _missing(run: wandb.Run, alias: str) -> str:
     name = artifact_name(run)
+    if run.disabled:
+        return (
+            f"restore: the run is disabled, and has no checkpoint {alias!r}. Only paths lead to "
+            "checkpoints then."
+        )
     here = {alias for one in staged(run, name) for alias in one.aliases}
-    there = set() if run.offline else set(_uploaded_aliases(run))
     there_are = [f"This machine keeps {', '.join(sorted(here)) or 'none'}."]
-    if not run.offline:
+    if has_server(run):
+        there = set(_uploaded_aliases(run))
         there_are.append(f"The server has {', '.join(sorted(there)) or 'none'}.")
     return (
         f"restore: run {run.id!r} has no checkpoint {alias!r} (artifact {name!r}). "

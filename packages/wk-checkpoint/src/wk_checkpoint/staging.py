@@ -5,23 +5,31 @@ uploads it. So each checkpoint gets a second name in the run's own directory, a 
 takes no space of its own. Offline it stays there for `wandb sync`, and for `restore`.
 """
 
+import contextlib
 import json
 import os
 import shutil
+import tempfile
+import threading
 import time
+import uuid
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import wandb
 
+from wk_checkpoint.ownership import claim, is_claimed, own_directory
 from wk_checkpoint.swap import remove
+from wk_core.run import after_finish
 
 __all__ = ["Staged", "left_over", "stage", "staged"]
 
 _FACTS: Final = "version.json"
 _FILES: Final = "files"
+_READING: Final = ".wk-reading"
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,31 @@ class Staged:
     def path(self) -> Path:
         """The checkpoint, a file or a directory, under the name that the user gave it."""
         return next((self.directory / _FILES).iterdir())
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is still there: the facts are the last to come and the first to go."""
+        return (self.directory / _FACTS).exists()
+
+    @contextlib.contextmanager
+    def to_read(self) -> Iterator[Path]:
+        """Gives the checkpoint for as long as the block lasts, whoever removes it meanwhile.
+
+        Raises:
+            FileNotFoundError: If it is gone already: the server has it.
+        """
+        with contextlib.ExitStack() as stack:
+            place = self.directory.parent.parent
+            try:
+                directory = stack.enter_context(own_directory(place, _READING, _FILES))
+            except OSError:  # nothing can be written there
+                directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            files = list((self.directory / _FILES).iterdir())
+            for file in files:
+                _link_all(file, directory / file.name)
+            if not files or not self.is_whole:
+                raise FileNotFoundError(f"There is no checkpoint any more in {self.directory}.")
+            yield directory / files[0].name
 
     @property
     def moment(self) -> str:
@@ -76,16 +109,18 @@ def stage(
         metadata: The artifact's metadata.
     """
     order = time.time_ns()  # no number comes twice: earlier ones are removed in another thread
-    directory = _directory(run, artifact) / str(order)
-    _of_this_process.add(directory)
+    directory = _directory(run, artifact) / f"{order}-{_claimed(run)}"
     target = directory / _FILES / name
-    target.parent.mkdir(parents=True)
-    if checkpoint.is_dir():
-        shutil.copytree(checkpoint, target, copy_function=_link)
-    else:
-        _link(checkpoint, target)
     facts = {"aliases": sorted(aliases), "metadata": metadata}
-    (directory / _FACTS).write_text(json.dumps(facts))
+    try:
+        target.parent.mkdir(parents=True)
+        _link_all(checkpoint, target)
+        draft = directory / "facts"
+        draft.write_text(json.dumps(facts))
+        draft.replace(directory / _FACTS)
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
     return Staged(directory, order, tuple(facts["aliases"]), metadata)
 
 
@@ -97,30 +132,82 @@ def staged(run: wandb.Run, artifact: str) -> Iterator[Staged]:
         except FileNotFoundError:  # removed meanwhile: the server has it
             continue
         directory = facts_file.parent
-        yield Staged(directory, int(directory.name), tuple(facts["aliases"]), facts["metadata"])
+        order = int(directory.name.partition("-")[0])
+        yield Staged(directory, order, tuple(facts["aliases"]), facts["metadata"])
 
 
 def left_over(run: wandb.Run, artifact: str) -> list[Staged]:
-    """Returns what an earlier process kept for a run's artifact, oldest first.
+    """Returns what processes that are gone have kept for a run's artifact, oldest first.
 
-    What it had begun to keep when it was killed is removed.
+    What they had begun to keep when they were killed is removed.
     """
     for directory in _directory(run, artifact).glob("*"):
-        if directory not in _of_this_process and not (directory / _FACTS).exists():
+        if not (directory / _FACTS).exists() and not _belongs_to_somebody(directory):
             remove(directory)
-    return [one for one in staged(run, artifact) if one.directory not in _of_this_process]
+    return [one for one in staged(run, artifact) if not _belongs_to_somebody(one.directory)]
 
 
-_of_this_process: set[Path] = set()
+_claiming = threading.Lock()
+_of_this_process: dict[Path, tuple[str, IO[str]]] = {}
+"""By a run's directory: what this process is called there, and the file that it has claimed."""
+
+
+def _claimed(run: wandb.Run) -> str:
+    """Returns what this process is called in the names of what it keeps for a run."""
+    directory = _directory_of(run)
+    with _claiming:
+        if directory not in _of_this_process:
+            directory.mkdir(parents=True, exist_ok=True)
+            name = uuid.uuid4().hex[:8]
+            file = directory / _owner(name)
+            _of_this_process[directory] = name, claim(file)
+            after_finish(run, lambda: _release(directory, file))
+        return _of_this_process[directory][0]
+
+
+def _release(directory: Path, file: Path) -> None:
+    """Leaves to the next process of the run what was not uploaded."""
+    _, opened = _of_this_process.pop(directory, ("", None))
+    if opened is not None:
+        opened.close()
+    file.unlink(missing_ok=True)
+
+
+def _belongs_to_somebody(directory: Path) -> bool:
+    """Tells whether a process that lives keeps a directory, and may still be filling it."""
+    return is_claimed(directory.parent.parent / _owner(directory.name.partition("-")[2]))
+
+
+def _owner(name: str) -> str:
+    return f"owner-{name}"
+
+
+_directories: "weakref.WeakKeyDictionary[wandb.Run, Path]" = weakref.WeakKeyDictionary()
+
+
+def _directory_of(run: wandb.Run) -> Path:
+    """Returns where everything is kept of a run, whatever becomes of the working directory."""
+    if run not in _directories:
+        _directories[run] = Path(run.settings.wandb_dir, "checkpoints", run.id).absolute()
+    return _directories[run]
 
 
 def _directory(run: wandb.Run, artifact: str) -> Path:
-    return Path(run.settings.wandb_dir, "checkpoints", run.id, artifact)
+    return _directory_of(run) / artifact
+
+
+def _link_all(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=_link)
+    else:
+        _link(source, target)
 
 
 def _link(source: str | Path, target: str | Path) -> str:
     try:
         os.link(source, target)
+    except FileNotFoundError:
+        raise
     except OSError:  # another file system, or one without hard links
         shutil.copyfile(source, target)
     return str(target)

@@ -6,38 +6,45 @@ written beside it, on the same file system, under a name that starts with a dot.
 
 import contextlib
 import ctypes
+import hashlib
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["beside", "check_entries", "check_replaceable", "remove", "swap_in"]
+from wk_checkpoint.ownership import own_directory
 
-_MARK: Final = ".wk-unfinished-"
+__all__ = ["beside", "check_entries", "check_replaceable", "digest", "remove", "swap_in"]
+
+UNFINISHED: Final = ".wk-unfinished"
+"""What the names of places begin with in which something is written beside its target."""
+
+_LONGEST_NAME: Final = 255  # bytes, on the file systems of all systems
 _AT_FDCWD: Final = -100 if sys.platform.startswith("linux") else -2
 _EXCHANGE: Final = 2  # RENAME_EXCHANGE on Linux, RENAME_SWAP on macOS
 
 
+_swapping = threading.Lock()
+
+
 @contextlib.contextmanager
 def beside(target: Path) -> Iterator[Path]:
-    """Gives a new path beside `target` to write to, with the same ending; removes what is left.
+    """Gives a new path beside `target` to write to, with the same name; removes what is left.
 
-    What earlier processes left unfinished there is removed, too: one process writes to a target.
+    What processes that were killed left unfinished there is removed, too. What others, or other
+    threads of this one, are writing at the same time is not: the last one to finish wins.
     """
-    directory = target.absolute().parent
-    directory.mkdir(parents=True, exist_ok=True)
-    for left in directory.glob(f"{_MARK}*"):
-        if left.name.partition("--")[2] == target.name:
-            remove(left)
     # A directory, so that what a writer puts beside its draft is removed with it.
-    unfinished = directory / f"{_MARK}{os.getpid()}--{target.name}"
-    unfinished.mkdir()
-    try:
+    with own_directory(target.absolute().parent, UNFINISHED, digest(target.name)) as unfinished:
         yield unfinished / target.name
-    finally:
-        remove(unfinished)
+
+
+def digest(name: str) -> str:
+    """Returns a short text that stands for a name, which may be as long as a name can be."""
+    return hashlib.blake2b(os.fsencode(name), digest_size=6).hexdigest()
 
 
 def check_replaceable(target: Path, *, directory: bool) -> None:
@@ -53,7 +60,7 @@ def check_replaceable(target: Path, *, directory: bool) -> None:
         is_there, wanted = ("file", "directory") if directory else ("directory", "file")
         raise FileExistsError(f"{str(target)!r} is a {is_there}; the checkpoint is a {wanted}.")
     if directory:
-        check_entries(str(target), [entry.name for entry in target.iterdir()])
+        check_entries(str(target), _entries(target))
 
 
 def check_entries(directory: str, names: Collection[str]) -> None:
@@ -63,6 +70,15 @@ def check_entries(directory: str, names: Collection[str]) -> None:
             f"{directory!r} is a directory with other things than a checkpoint, which would be "
             f"lost: {', '.join(sorted(names)[:5])}. Name a new one."
         )
+
+
+def _entries(directory: Path) -> list[str]:
+    """Returns the names in a directory, which others may put a new one in the place of."""
+    while True:
+        listed = directory.stat()
+        names = [entry.name for entry in directory.iterdir()]
+        if os.path.samestat(listed, directory.stat()):
+            return names  # else it may have been listed while it was removed
 
 
 def swap_in(new: Path, target: Path) -> None:
@@ -76,27 +92,51 @@ def swap_in(new: Path, target: Path) -> None:
     Raises:
         FileExistsError: If there is something else than a checkpoint at `target`.
     """
-    check_replaceable(target, directory=new.is_dir())
     _write_through(new)
-    if not new.is_dir():
-        new.replace(target)
-    elif not target.exists():
-        new.rename(target)
-    elif not _exchange(new, target):
-        aside = target.with_name(f".{target.name}.replaced")
-        remove(aside)
-        target.rename(aside)
-        new.rename(target)
-        remove(aside)
+    with _swapping:
+        check_replaceable(target, directory=new.is_dir())
+        if new.is_dir():
+            _swap_in_directory(new, target)
+        else:
+            new.replace(target)
     _write_through(target.absolute().parent, only_this=True)
 
 
 def remove(path: Path) -> None:
-    """Removes a file or a directory with what is in it, if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    """Removes a file or a directory with what is in it, if it is there; others may, too."""
+    while os.path.lexists(path):
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+            return
+
+
+def _swap_in_directory(new: Path, target: Path) -> None:
+    if not target.exists():
+        try:
+            new.rename(target)
+        except OSError:
+            if not target.exists():
+                raise  # else another process was faster
+        else:
+            return
+    check_replaceable(target, directory=True)
+    if not _exchange(new, target):
+        aside = _aside(target)
+        remove(aside)
+        target.rename(aside)
+        new.rename(target)
+        remove(aside)
+
+
+def _aside(target: Path) -> Path:
+    """Returns where what is replaced lies meanwhile, if directories cannot be exchanged."""
+    name = f".{target.name}.replaced"
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = f".{digest(target.name)}.replaced"
+    return target.with_name(name)
 
 
 def _exchange(one: Path, other: Path) -> bool:

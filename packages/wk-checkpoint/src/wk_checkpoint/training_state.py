@@ -1,19 +1,26 @@
 """Where a training stands, besides the model's weights and its optimizer's state."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
+import wandb
 
 from wk_checkpoint import random_state
 from wk_checkpoint.fit import fit_from
 from wk_checkpoint.moment import Moment
 from wk_core import callback_state
-from wk_core.callbacks import after_next
-from wk_core.keras_saving import metric_variables, seed_variables, values_of
+from wk_core.callbacks import after_next, is_in_fit
+from wk_core.keras_saving import (
+    layers_without_kept_seeds,
+    metric_variables,
+    seed_variables,
+    values_of,
+)
+from wk_core.layer_state import recurrent_states
 
 __all__ = ["TrainingState", "put_back", "record"]
 
@@ -73,12 +80,13 @@ def record(
         callbacks: The callbacks of the `fit`.
     """
     return {
-        "initial_epoch": moment.epoch + (moment.batch is None),
+        "initial_epoch": moment.next_epoch_of_model,
         "batch": 0 if moment.batch is None else moment.batch + 1,
         "global_step": moment.global_step,
         "best": best,
         "metrics": dict(moment.logs),
         "seeds": values_of(seed_variables(model)),
+        "recurrent_states": values_of(recurrent_states(model)),
         "metric_values": [] if moment.batch is None else values_of(metric_variables(model)),
         "callbacks": callback_state.states_of(callbacks),
         "random": random_state.taken(),
@@ -107,10 +115,23 @@ def put_back(
         )
     for variable, value in zip(seeds, state["seeds"], strict=True):
         variable.assign(value)
+    for variable, value in zip(recurrent_states(model), state["recurrent_states"], strict=True):
+        variable.assign(value)
+    unkept = layers_without_kept_seeds(model)
+    if unkept:
+        wandb.termwarn(
+            f"{source}: {', '.join(unkept)} draw random numbers that Keras 2 keeps nowhere: "
+            "training goes on with others. They go on where they stood if "
+            "`tf.keras.backend.experimental.enable_tf_random_generator()` is called before the "
+            "model is made."
+        )
     random_state.put_back(state["random"])
-    for callback in callbacks[:1]:
-        # Keras may draw a batch to learn its shape before the first epoch: once more, then.
-        after_next(callback, "on_epoch_begin", partial(random_state.put_back, state["random"]))
+    # Keras may draw a batch to learn its shape before the first epoch: once more, then.
+    again = partial(random_state.put_back, state["random"])
+    if callbacks:
+        after_next(callbacks[0], "on_epoch_begin", again)
+    else:
+        _at_next_epoch(model, again)
     missing = callback_state.put_back(callbacks, state["callbacks"])
     if missing:
         warnings.warn(
@@ -124,3 +145,15 @@ def put_back(
         metrics=state["metrics"],
         _metric_values=tuple(state["metric_values"]),
     )
+
+
+def _at_next_epoch(model: Any, task: Callable[[], None]) -> None:
+    """Has a task run when the first epoch of the next `fit` of a model begins."""
+
+    def run_in_fit() -> None:
+        if is_in_fit(model):
+            task()
+        else:  # `evaluate` resets the metrics, too
+            _at_next_epoch(model, task)
+
+    after_next(model, "reset_metrics", run_in_fit)

@@ -1,11 +1,16 @@
 """A second instance of a model, for writers that read nothing but the model's own variables."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from wk_checkpoint.contents import Contents
-from wk_core.keras import LEGACY, keras
-from wk_core.keras_saving import serialized_config, without_distribution
+from wk_checkpoint.errors import UnserializableModelError
+from wk_checkpoint.serialization import serialized
+from wk_checkpoint.snapshot import Snapshot
+from wk_core.keras import keras
+from wk_core.keras_saving import without_distribution
+from wk_core.saved_objects import SavedObject
 
 __all__ = ["Twins"]
 
@@ -31,41 +36,53 @@ class Twins:
 
     def obstacle(self, model: Any) -> str | None:
         """Returns why a model has no twin, or None if it has one, which it makes."""
-        if LEGACY:
-            return "Keras 2 can only save what a model holds at that moment"
         if not isinstance(model, keras.Sequential) and not _is_functional(model):
             return "TensorFlow's writers read the variables of the model itself"
         try:
-            self._of(model, serialized_config(model))
-        except (TypeError, ValueError) as error:
-            return f"the model cannot be made again from its configuration ({error})"
+            self._make(model, serialized(model))
+        except (NotImplementedError, TypeError, ValueError) as error:
+            cause = error.cause if isinstance(error, UnserializableModelError) else error
+            return f"the model cannot be made again from its configuration ({cause})"
         return None
 
-    def holding(self, contents: Contents) -> Any:
-        """Returns the model with a checkpoint's values: its twin, or itself without a snapshot."""
-        if contents.snapshot is None:
-            return contents.model
-        twin = self._of(contents.model, contents.config)
-        for variable, copy in zip(
-            self._variables(contents.model), self._variables(twin), strict=True
-        ):
-            copy.assign(contents.snapshot.value_of(variable))
-        return twin
+    def snapshot(self, model: Any, objects: Sequence[SavedObject], *, live: bool) -> Snapshot:
+        """Returns what the twin of a model will hold; where training waits, there is no need."""
+        snapshot = Snapshot(objects, live=live)
+        if not live:
+            self.take(model, snapshot)
+        for one in objects:
+            # The writers know one optimizer, with the parts that it may have.
+            if one.is_optimizer and one.path.partition("/")[0] != "optimizer":
+                snapshot.take_beside(one)
+        return snapshot
 
-    def _of(self, model: Any, config: str) -> Any:
+    def take(self, model: Any, snapshot: Snapshot) -> None:
+        """Adds to a snapshot what the twin of a model will hold."""
+        snapshot.take_variables(self._variables(model))
+
+    def holding(self, contents: Contents) -> Any:
+        """Returns the model with a checkpoint's values: its twin, or itself."""
+        if contents.snapshot is None or contents.snapshot.live:
+            return contents.model
+        copies = self._variables(self._twin)
+        for copy, value in zip(copies, contents.snapshot.variables, strict=True):
+            copy.assign(value)
+        return self._twin
+
+    def _make(self, model: Any, config: str) -> None:
+        """Makes the twin of a model, where the last one was made from another configuration."""
         if config != self._config:
             tree = json.loads(config)
             if not self._with_optimizer:
                 tree.pop("compile_config", None)
             # The user's own model, from this process: no code from elsewhere runs.
             with without_distribution():
-                twin = keras.saving.deserialize_keras_object(tree, safe_mode=False)
-            if [one.shape for one in self._variables(twin)] != [
-                one.shape for one in self._variables(model)
-            ]:
-                raise ValueError("it would have other variables")
-            self._twin, self._config = twin, config
-        return self._twin
+                self._twin = keras.saving.deserialize_keras_object(tree, safe_mode=False)
+            self._config = config
+        if [one.shape for one in self._variables(self._twin)] != [
+            one.shape for one in self._variables(model)
+        ]:
+            raise ValueError("it would have other variables")
 
     def _variables(self, model: Any) -> list[Any]:
         optimizer = model.optimizer if self._with_optimizer else None

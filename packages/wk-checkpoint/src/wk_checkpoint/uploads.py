@@ -1,13 +1,13 @@
 """Versions on their way to the server, and those on it that are given up."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import wandb
 from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
-from wk_checkpoint.checkpoint import OWN_ALIAS, SAVED_BY
+from wk_checkpoint.checkpoint import OWN_ALIAS
 from wk_checkpoint.errors import CheckpointError
 from wk_checkpoint.retention import Retention, Saved, expired
 from wk_checkpoint.staging import Staged
@@ -58,7 +58,7 @@ class Uploads:
         staged.remove()
         rule = self._retention
         if rule is not None:
-            self._patiently(lambda: _give_up(version, rule))
+            self._patiently(lambda: _give_up(version, staged.metadata, rule))
 
     def _patiently(self, ask: Callable[[], Any]) -> None:
         """Asks the server something, once more each second until it answers or the run is over."""
@@ -76,6 +76,7 @@ class Uploads:
         self._finished.set()
         if has_given_up(self._run):
             # The server is away: each question to it would take the client 19 seconds.
+            self._background.abandon()
             wandb.termwarn("WandbModelCheckpoint: what was not uploaded in time is kept here.")
             return
         error = self._background.close()
@@ -92,12 +93,18 @@ def _is_passing(error: Exception) -> bool:
     return not status or status in (408, 429) or status >= 500
 
 
-def _give_up(newest: wandb.Artifact, rule: Retention) -> None:
+def _give_up(newest: wandb.Artifact, its_metadata: Mapping[str, Any], rule: Retention) -> None:
     """Deletes the versions that a rule does not keep, or gives them the rule's time to live.
 
     Later ones than `newest` are still waited for, and left for when they have been.
+
+    Args:
+        newest: The version that has arrived.
+        its_metadata: What was logged with it: an equal version of another run keeps its own.
+        rule: The rule.
     """
-    arrived = (one for one in _saved_by_wk(newest) if _number(one) <= _number(newest))
+    siblings = (one for one in newest.collection.artifacts() if _of_one_callback(one, its_metadata))
+    arrived = (one for one in siblings if _number(one) <= _number(newest))
     versions = {version.version: version for version in arrived}
     for one in expired([_as_saved(version) for version in versions.values()], rule):
         version = versions[one.key]
@@ -108,10 +115,9 @@ def _give_up(newest: wandb.Artifact, rule: Retention) -> None:
             version.save()
 
 
-def _saved_by_wk(version: wandb.Artifact) -> Iterator[Any]:
-    for sibling in version.collection.artifacts():
-        if sibling.metadata.get("saved_by") == SAVED_BY:
-            yield sibling
+def _of_one_callback(version: Any, metadata: Mapping[str, Any]) -> bool:
+    """Tells whether a version is by the callback, and of the run, that its metadata name."""
+    return all(version.metadata.get(key) == metadata[key] for key in ("run", "callback"))
 
 
 def _as_saved(version: Any) -> Saved:

@@ -1,5 +1,8 @@
 """Which format a checkpoint has: what a path's ending and the kind of content say."""
 
+import os
+import re
+import string
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,8 +16,15 @@ from wk_checkpoint.formats.weights import WeightsFile
 __all__ = ["format_for", "format_of"]
 
 _ACCEPTED: Final = """\
-  whole model: '*.keras', '*.h5', or a directory (a TensorFlow SavedModel)
-  save_weights_only=True: '*.weights.h5', or a directory (a TensorFlow checkpoint)"""
+  whole model: '*.keras', '*.h5', '*.hdf5', or a directory (a TensorFlow SavedModel)
+  save_weights_only=True: '*.weights.h5', or a directory (a TensorFlow checkpoint)
+A directory has no ending, or one of {}."""
+_DIRECTORIES: Final = ("ckpt", "checkpoint", "savedmodel", "saved_model", "tf")
+"""What directories are called whose names have an ending."""
+
+_ENDING: Final = re.compile(r".+\.([a-z_]\w*\s*)", re.IGNORECASE | re.DOTALL)
+_VERSION: Final = re.compile(r"v\d+", re.IGNORECASE)
+_PLACEHOLDER: Final = "-"  # which no ending has in it
 
 
 def format_for(filepath: str, *, weights_only: bool, options: Any = None) -> Format:
@@ -26,26 +36,44 @@ def format_for(filepath: str, *, weights_only: bool, options: Any = None) -> For
         options: What the user passed on to TensorFlow's writer.
 
     Raises:
-        ValueError: If the ending does not fit, or if nothing reads the options.
+        ValueError: If the ending means nothing or does not fit, or if nothing reads the options.
         MissingTensorFlowError: If the format needs TensorFlow, and it is not installed.
         TypeError: If the options are for another writer.
     """
-    name = filepath.lower()
-    if name.endswith((".keras", ".h5")):
-        if options is not None:
-            raise ValueError(
-                "`options` are for TensorFlow's writers, which write to a directory. "
-                f"Received: filepath={filepath!r}, options={options!r}"
-            )
-        if not weights_only:
-            return KerasArchive() if name.endswith(".keras") else HDF5File()
-        if name.endswith(".weights.h5"):
-            return WeightsFile()
+    ending = _ending(filepath)
+    if ending is None or ending.lower() in _DIRECTORIES:
+        return TensorFlowCheckpoint(options) if weights_only else SavedModel(options)
+    is_weights_file = filepath.endswith(".weights.h5")
+    fits = is_weights_file if weights_only else ending in ("keras", "h5", "hdf5")
+    if not fits:
         raise ValueError(
             f"With save_weights_only={weights_only!r} `filepath` does not fit. Accepted:\n"
-            f"{_ACCEPTED}\nReceived: filepath={filepath!r}"
+            f"{_ACCEPTED.format(', '.join(f'{one!r}' for one in _DIRECTORIES))}\n"
+            f"Received: filepath={filepath!r}"
         )
-    return TensorFlowCheckpoint(options) if weights_only else SavedModel(options)
+    if options is not None:
+        raise ValueError(
+            "`options` are for TensorFlow's writers, which write to a directory. "
+            f"Received: filepath={filepath!r}, options={options!r}"
+        )
+    if weights_only:
+        return WeightsFile()
+    return KerasArchive() if ending == "keras" else HDF5File()
+
+
+def _ending(filepath: str) -> str | None:
+    """Returns the ending of a path's name; None where there is none that could be a format's.
+
+    What has a placeholder in it is none, nor what belongs to a number or a version, as in `v1.5`
+    and `m.v2`. What ends in a slash is a directory, whatever its name.
+    """
+    parts = string.Formatter().parse(filepath)
+    text = "".join(
+        literal + ("" if field is None else _PLACEHOLDER) for literal, field, _, _ in parts
+    )
+    name = re.split(r"[\\/]" if os.name == "nt" else "/", text)[-1]
+    found = _ENDING.fullmatch(name)
+    return None if found is None or _VERSION.fullmatch(found[1]) else found[1]
 
 
 def format_of(path: Path) -> Format:

@@ -1,10 +1,12 @@
 """What every format can do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from wk_checkpoint.contents import Contents
+from wk_checkpoint.snapshot import Snapshot
+from wk_core.saved_objects import SavedObject
 
 __all__ = ["Format"]
 
@@ -21,11 +23,31 @@ class Format(Protocol):
         """Whether it keeps architecture and compilation, besides weights and optimizer."""
 
     @property
+    def needs_configuration(self) -> bool:
+        """Whether it cannot do without the architecture of the model as text."""
+
+    @property
     def directory(self) -> bool:
         """Whether it is a directory, not a file."""
 
+    @property
+    def method(self) -> str | None:
+        """The model's own method for it, which the user's class may override; None without one."""
+
     def obstacle(self, model: Any) -> str | None:
-        """Returns why a model cannot be saved from a snapshot, or None if it can."""
+        """Returns why training has to wait until a model is written, or None if it need not."""
+
+    def snapshot(self, model: Any, objects: Sequence[SavedObject], *, live: bool) -> Snapshot:
+        """Returns what the format holds of a model, as it is now.
+
+        Args:
+            model: The model.
+            objects: Its saved objects.
+            live: Whether training waits until it is written.
+
+        Raises:
+            UnserializableModelError: If the format holds the architecture, which cannot be had.
+        """
 
     def write(self, contents: Contents, path: Path) -> None:
         """Writes a checkpoint to a path at which there is nothing."""
@@ -33,9 +55,16 @@ class Format(Protocol):
     def training_state(self, path: Path) -> Mapping[str, Any] | None:
         """Returns the training state in a checkpoint; None for one that wk did not write."""
 
-    def load(self, model: Any, path: Path) -> None:
-        """Puts a checkpoint's weights and optimizer state into a model.
+    def build(self, model: Any, path: Path) -> None:
+        """Has a model make its variables, where it has not yet and the checkpoint knows how.
 
         Raises:
-            ValueError: If the model is not built, or not the one that was saved.
+            ValueError: If it has none.
+        """
+
+    def load(self, model: Any, path: Path) -> None:
+        """Puts a checkpoint's weights and optimizer state into a built model.
+
+        Raises:
+            ValueError: If the model is not the one that was saved.
         """

@@ -1,23 +1,34 @@
 """A whole model in a TensorFlow SavedModel directory, which can be served.
 
 A SavedModel holds the graph of the model's predictions, but not the model. So the directory also
-holds a `.keras` archive, where the format leaves room for files of one's own.
+holds a `.keras` archive, where the format leaves room for files of one's own; or its weights alone,
+where Keras cannot write down its architecture, for which a SavedModel has no use.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+import wandb
+
 from wk_checkpoint.contents import Contents
+from wk_checkpoint.errors import UnserializableModelError
 from wk_checkpoint.formats.keras_archive import KerasArchive
-from wk_checkpoint.formats.tensorflow import checked_options
+from wk_checkpoint.formats.tensorflow import checked_options, saved_model_obstacle
+from wk_checkpoint.formats.weights import WeightsFile
+from wk_checkpoint.snapshot import Snapshot
 from wk_checkpoint.twin import Twins
+from wk_core.description import in_a_line
 from wk_core.keras import LEGACY, backend
 from wk_core.keras_saving import export_saved_model
+from wk_core.saved_objects import SavedObject
 
 __all__ = ["SavedModel"]
 
-_ARCHIVE: Final = Path("assets.extra", "model.keras")
+_EXTRA: Final = "assets.extra"
+_ARCHIVE: Final = Path(_EXTRA, "model.keras")
+_WEIGHTS: Final = Path(_EXTRA, "model.weights.h5")
 
 
 class SavedModel:
@@ -33,11 +44,14 @@ class SavedModel:
 
     name: ClassVar[str] = "saved_model"
     whole: ClassVar[bool] = True
+    needs_configuration: ClassVar[bool] = False
     directory: ClassVar[bool] = True
+    method: ClassVar[str | None] = "save" if LEGACY else None
 
     def __init__(self, options: Any) -> None:
         self._options = checked_options(options, "tf.saved_model.SaveOptions", "A SavedModel")
         self._twins = Twins(with_optimizer=False)
+        self._is_checked = False
         if backend() not in ("tensorflow", "jax"):
             raise ValueError(
                 f"Keras cannot write a SavedModel with the {backend()!r} backend: use a `filepath` "
@@ -45,8 +59,18 @@ class SavedModel:
             )
 
     def obstacle(self, model: Any) -> str | None:
-        """Returns why a model cannot be saved from a snapshot, or None if it can."""
-        return KerasArchive().obstacle(model) or self._twins.obstacle(model)
+        """Returns why training has to wait until a model is written, or None if it need not."""
+        return self._twins.obstacle(model)
+
+    def snapshot(self, model: Any, objects: Sequence[SavedObject], *, live: bool) -> Snapshot:
+        """Returns what the directory holds, as it is now."""
+        try:
+            snapshot = KerasArchive().snapshot(model, objects, live=live)
+        except UnserializableModelError:
+            snapshot = WeightsFile().snapshot(model, objects, live=live)
+        if not live:
+            self._twins.take(model, snapshot)
+        return snapshot
 
     def write(self, contents: Contents, path: Path) -> None:
         """Writes the directory with TensorFlow's writer, and the archive into it."""
@@ -54,15 +78,58 @@ class SavedModel:
             contents.model.save(path, save_format="tf", options=self._options)
         else:
             export_saved_model(self._twins.holding(contents), path, self._options)
-        archive = path / _ARCHIVE
-        archive.parent.mkdir()
-        KerasArchive().write(contents, archive)
+            self._check_once(contents.model, path)
+        (path / _EXTRA).mkdir()
+        if contents.snapshot is not None and contents.snapshot.config is None:
+            WeightsFile().write(contents, path / _WEIGHTS)
+            return
+        try:
+            KerasArchive().write(contents, path / _ARCHIVE)
+        except (NotImplementedError, TypeError):  # Keras 2, of a model without a configuration
+            if contents.snapshot is not None:
+                raise
+            (path / _ARCHIVE).unlink(missing_ok=True)
+            WeightsFile().write(contents, path / _WEIGHTS)
+
+    def _check_once(self, model: Any, path: Path) -> None:
+        """Says so where TensorFlow cannot run what JAX has written; looks at the first one.
+
+        A newer JAX writes operations that an older TensorFlow loads and then refuses to run.
+        """
+        if self._is_checked or backend() != "jax":
+            return
+        self._is_checked = True
+        error = saved_model_obstacle(model, path)
+        if error is not None:
+            wandb.termwarn(
+                "WandbModelCheckpoint: this TensorFlow cannot run the SavedModel that JAX has "
+                f"written ({_versions()}): {in_a_line(error)} It is logged all the same, and "
+                "training can go on from it. To serve it, take a TensorFlow that is newer, or "
+                "write it with a JAX that is older."
+            )
 
     def training_state(self, path: Path) -> Mapping[str, Any] | None:
-        """Returns the training state in the archive, or None."""
-        archive = path / _ARCHIVE
-        return KerasArchive().training_state(archive) if archive.is_file() else None
+        """Returns the training state in the archive, or beside the weights; None without one."""
+        part, file = _part(path)
+        return part.training_state(file) if file.is_file() else None
+
+    def build(self, model: Any, path: Path) -> None:
+        """Has a model make its variables, where it has not yet and the archive knows how."""
+        part, file = _part(path)
+        part.build(model, file)
 
     def load(self, model: Any, path: Path) -> None:
-        """Loads weights and optimizer state from the archive."""
-        KerasArchive().load(model, path / _ARCHIVE)
+        """Loads weights and optimizer state from the archive, or from the weights' file."""
+        part, file = _part(path)
+        part.load(model, file)
+
+
+def _part(path: Path) -> tuple[KerasArchive | WeightsFile, Path]:
+    """Returns the file in a directory with which training can go on."""
+    if (path / _WEIGHTS).is_file():
+        return WeightsFile(), path / _WEIGHTS
+    return KerasArchive(), path / _ARCHIVE
+
+
+def _versions() -> str:
+    return ", ".join(f"{name} {version(name)}" for name in ("jax", "tensorflow"))

@@ -1,17 +1,17 @@
 """Weights and optimizer state in a TensorFlow checkpoint."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from wk_checkpoint.contents import Contents
 from wk_checkpoint.formats.tensorflow import checked_options, tensorflow
 from wk_checkpoint.formats.weights import require_built
-from wk_checkpoint.snapshot import obstacle
+from wk_checkpoint.snapshot import Snapshot
 from wk_checkpoint.state_file import STATE_NAME, decode
 from wk_checkpoint.twin import Twins
 from wk_core.keras import backend, keras
-from wk_core.keras_saving import build_optimizer
+from wk_core.saved_objects import SavedObject
 
 __all__ = ["TensorFlowCheckpoint"]
 
@@ -36,7 +36,9 @@ class TensorFlowCheckpoint:
 
     name: ClassVar[str] = "tensorflow_checkpoint"
     whole: ClassVar[bool] = False
+    needs_configuration: ClassVar[bool] = False
     directory: ClassVar[bool] = True
+    method: ClassVar[str | None] = None
 
     def __init__(self, options: Any) -> None:
         self._options = checked_options(
@@ -45,8 +47,12 @@ class TensorFlowCheckpoint:
         self._twins = Twins(with_optimizer=True)
 
     def obstacle(self, model: Any) -> str | None:
-        """Returns why a model cannot be saved from a snapshot, or None if it can."""
-        return obstacle(model, with_assets=False) or self._twins.obstacle(model)
+        """Returns why training has to wait until a model is written, or None if it need not."""
+        return self._twins.obstacle(model)
+
+    def snapshot(self, model: Any, objects: Sequence[SavedObject], *, live: bool) -> Snapshot:
+        """Returns what the directory holds, as it is now."""
+        return self._twins.snapshot(model, objects, live=live)
 
     def write(self, contents: Contents, path: Path) -> None:
         """Writes the directory with TensorFlow's writer, and the training state into it."""
@@ -63,16 +69,19 @@ class TensorFlowCheckpoint:
         state = path / STATE_NAME
         return decode(state.read_bytes()) if state.is_file() else None
 
+    def build(self, model: Any, path: Path) -> None:  # noqa: ARG002  the directory does not know how
+        """Raises ValueError if a model has no variables yet."""
+        require_built(model)
+
     def load(self, model: Any, path: Path) -> None:
         """Restores weights and optimizer state of a built model."""
         tf = tensorflow("A TensorFlow checkpoint")
-        require_built(model)
-        build_optimizer(model)
         objects = _objects(model, tf)
         status = tf.train.Checkpoint(**objects).read(tf.train.latest_checkpoint(str(path)))
         status.assert_existing_objects_matched()
-        for variable, holder in zip(_variables(model), objects.get("variables", ()), strict=False):
-            variable.assign(holder.numpy())
+        if "variables" in objects:
+            for variable, holder in zip(_variables(model), objects["variables"], strict=True):
+                variable.assign(holder.numpy())
 
 
 def _objects(model: Any, tf: Any) -> dict[str, Any]:

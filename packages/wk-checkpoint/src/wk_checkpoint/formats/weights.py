@@ -1,7 +1,7 @@
 """Weights and optimizer state in Keras' own `.weights.h5` file."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,9 +10,10 @@ import h5py
 import numpy as np
 
 from wk_checkpoint.contents import Contents
-from wk_checkpoint.snapshot import obstacle
+from wk_checkpoint.snapshot import Snapshot
 from wk_checkpoint.state_file import STATE_NAME, decode
-from wk_core.keras_saving import build_optimizer
+from wk_core.keras_saving import all_layers
+from wk_core.saved_objects import SavedObject, write_hdf5_weights
 
 __all__ = ["WeightsFile", "load_weights", "read_state", "require_built", "write_state"]
 
@@ -23,31 +24,47 @@ class WeightsFile:
 
     name: ClassVar[str] = "weights.h5"
     whole: ClassVar[bool] = False
+    needs_configuration: ClassVar[bool] = False
     directory: ClassVar[bool] = False
+    method: ClassVar[str] = "save_weights"
 
-    def obstacle(self, model: Any) -> str | None:
-        """Returns why a model cannot be saved from a snapshot, or None if it can."""
-        return obstacle(model, with_assets=False)
+    def obstacle(self, model: Any) -> str | None:  # noqa: ARG002  each can be written later
+        """Returns None: training never has to wait for it."""
+        return None
+
+    def snapshot(self, model: Any, objects: Sequence[SavedObject], *, live: bool) -> Snapshot:  # noqa: ARG002  the objects are enough
+        """Returns what the file holds, as it is now."""
+        snapshot = Snapshot(objects, live=live)
+        snapshot.take_weights()
+        return snapshot
 
     def write(self, contents: Contents, path: Path) -> None:
-        """Writes the weights with Keras' writer, and the training state beside them."""
-        with contents.in_place():
+        """Writes what Keras' writer does, and the training state beside it."""
+        if contents.snapshot is None:
             contents.model.save_weights(path)
-        write_state(path, contents.encoded_state())
+        else:
+            write_hdf5_weights(contents.snapshot.groups, path)
+        write_state(path, contents)
 
     def training_state(self, path: Path) -> Mapping[str, Any] | None:
         """Returns the training state in the file, or None."""
         return read_state(path)
+
+    def build(self, model: Any, path: Path) -> None:  # noqa: ARG002  the file does not know how
+        """Raises ValueError if a model has no variables yet."""
+        require_built(model)
 
     def load(self, model: Any, path: Path) -> None:
         """Loads weights and optimizer state into a built model."""
         load_weights(model, path)
 
 
-def write_state(path: Path, state: bytes) -> None:
-    """Adds a training state to an HDF5 file."""
+def write_state(path: Path, contents: Contents) -> None:
+    """Adds the training state to an HDF5 file; a model that writes itself may write another."""
+    if contents.snapshot is None and not (path.is_file() and h5py.is_hdf5(path)):
+        return
     with h5py.File(path, "a") as file:
-        file.create_dataset(STATE_NAME, data=np.frombuffer(state, np.uint8))
+        file.create_dataset(STATE_NAME, data=np.frombuffer(contents.encoded_state(), np.uint8))
 
 
 def read_state(path: Path) -> dict[str, Any] | None:
@@ -58,13 +75,11 @@ def read_state(path: Path) -> dict[str, Any] | None:
 
 
 def load_weights(model: Any, path: Path) -> None:
-    """Loads a `.weights.h5` file into a built model, all of it or none.
+    """Loads a `.weights.h5` file into a built model.
 
     Raises:
-        ValueError: If the model is not built, or not the one that was saved.
+        ValueError: If the model is not the one that was saved.
     """
-    require_built(model)
-    build_optimizer(model)
     with warnings.catch_warnings():
         # Keras only warns when it leaves an optimizer's state out: training would not go on.
         warnings.filterwarnings("error", message="Skipping variable loading for optimizer")
@@ -78,7 +93,13 @@ def load_weights(model: Any, path: Path) -> None:
 
 
 def require_built(model: Any) -> None:
-    """Raises ValueError if a model has no variables yet."""
+    """Raises ValueError if a model has no variables yet.
+
+    A model that is never called, as a GAN with a training step of its own, is built when all that
+    it is made of is: nothing tells Keras so.
+    """
+    if not model.built and model.weights:
+        model.built = all(layer.built for layer in all_layers(model) if layer is not model)
     if not model.built:
         raise ValueError(
             f"Model {model.name!r} has no weights yet to restore into: build it first, by giving "

@@ -379,8 +379,10 @@ def test_full_table(offline_run, monkeypatch):
 @pytest.mark.backend_free
 def test_no_thread_is_left_behind(offline_run):
     offline_run()
+    before = set(threading.enumerate())
     fit(example())
-    assert not [each for each in threading.enumerate() if each.name.startswith("wk_")]
+    left = set(threading.enumerate()) - before
+    assert not [thread for thread in left if thread.name.startswith("wk_")]
 
 
 @pytest.mark.backend_free

@@ -1,5 +1,7 @@
 """Which examples are chosen, of all kinds of data."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -108,3 +110,42 @@ def test_torch_data_loader():
 def test_what_is_no_data(data, error, telling):
     with pytest.raises(error, match=telling):
         draw_samples(data, 3)
+
+
+class Endless(Batches):
+    @property
+    def num_batches(self):
+        return None
+
+
+def endless_filtered():
+    return tf.data.Dataset.range(9).map(lambda n: (n, n)).batch(3).repeat().filter(lambda *_: True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [ITERABLES["endless tf.data"](), Endless(), itertools.cycle([(X, Y)]), endless_filtered()],
+    ids=["tf.data", "PyDataset", "cycle", "filtered"],
+)
+def test_all_of_endless_data(data):
+    with pytest.raises(ValueError, match=r"come to an end.*`num_samples`"):
+        draw_samples(data, None)
+    assert draw_samples(data, 7).count == 7
+
+
+def test_endless_data_that_do_not_say_so():
+    many = np.zeros((300_000, 1), "int8")
+    with pytest.raises(ValueError, match=r"come to an end.*generator, 1200000 examples so far"):
+        draw_samples(((many, many) for _ in itertools.count()), None)
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        tf.data.Dataset.from_tensor_slices((X, Y)).filter(lambda _, y: y < 10).batch(3),
+        tf.data.Dataset.from_tensor_slices((X, Y)).repeat().take_while(lambda _, y: y < 9).batch(3),
+    ],
+)
+def test_all_of_data_of_unknown_length(dataset):
+    assert dataset.cardinality() == -2
+    assert draw_samples(dataset, None).count in (9, 10)

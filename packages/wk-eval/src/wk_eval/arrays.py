@@ -1,28 +1,41 @@
 """NumPy arrays from what Keras' backends, datasets and users hand over."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+# Types of `ml_dtypes`, which NumPy takes for bytes of no meaning.
+_FOREIGN_FLOATS: Final = ("bfloat16", "float")
+_FOREIGN_INTEGERS: Final = ("int", "uint")
 
 
 def as_array(value: Any) -> npt.NDArray[Any]:
     """Returns a tensor of any backend, a number or nested lists as a NumPy array.
 
-    The array may share its memory with the value.
+    Numbers of types that NumPy does not have, as bfloat16, become float32, or int8 where they are
+    whole. The array may share its memory with the value.
     """
     if isinstance(value, np.ndarray):
-        return value
+        return _of_a_known_type(value)
     if hasattr(value, "detach"):  # PyTorch
         value = value.detach().cpu()
-        if str(value.dtype) == "torch.bfloat16":  # NumPy has none
+        if str(value.dtype).startswith(("torch.bfloat16", "torch.float8")):  # NumPy has none
             value = value.float()
-        return np.asarray(value.numpy())
+        return np.asarray(value.resolve_conj().resolve_neg().numpy())
     if callable(getattr(value, "numpy", None)):  # TensorFlow
-        return np.asarray(value.numpy())
-    return np.asarray(value)
+        return _of_a_known_type(np.asarray(value.numpy()))
+    return _of_a_known_type(np.asarray(value))
 
 
 def is_tensor(value: Any) -> bool:
-    """Tells whether a value is an array or a tensor: whether it has a shape and a type."""
-    return hasattr(value, "shape") and hasattr(value, "dtype")
+    """Tells whether a value is an array, a tensor or a table: whether it has shape and type."""
+    return hasattr(value, "shape") and (hasattr(value, "dtype") or hasattr(value, "dtypes"))
+
+
+def _of_a_known_type(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if array.dtype.kind != "V":
+        return array
+    if array.dtype.name.startswith(_FOREIGN_FLOATS):
+        return array.astype(np.float32)
+    return array.astype(np.int8) if array.dtype.name.startswith(_FOREIGN_INTEGERS) else array

@@ -4,6 +4,7 @@
 these are drawn by the same charts of W&B without them.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -57,7 +58,7 @@ def curve_chart(
     points = max(2, min(_POINTS, _MOST // max(len(curves), 1)))
     rows = [
         [label, float(along), float(up)]
-        for label, curve in curves.items()
+        for label, curve in itertools.islice(curves.items(), _MOST // points)
         for along, up in curve.thinned(points)
     ]
     return wandb.plot_table(

@@ -1,6 +1,6 @@
 """How a classifier does, class by class."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 import wandb
 
 from wk_eval.charts import curve_chart
+from wk_eval.confusion import shown_classes
 from wk_eval.curves import Curve, Floats, precision_recall_curve, roc_curve
 
 
@@ -53,7 +54,11 @@ class ClassSummary:
         }
 
     def table(self, **more: dict[str, float]) -> wandb.Table:
-        """Returns a row for each class, with more columns by label where they are known."""
+        """Returns a row for each class, with more columns by label where they are known.
+
+        Where there are very many classes, those have a row that occur.
+        """
+        shown = shown_classes(self.support + self.predicted, wandb.Table.MAX_ROWS)
         columns: list[str | int] = [
             "class",
             "support",
@@ -63,31 +68,30 @@ class ClassSummary:
             "f1",
             *more,
         ]
-        figures = zip(self.precision, self.recall, self.f1, strict=True)
-        counts = zip(self.labels, self.support, self.predicted, figures, strict=True)
+        figures = np.stack([self.precision, self.recall, self.f1], axis=1)
         return wandb.Table(
             columns=columns,
             data=[
                 [
-                    label,
-                    int(support),
-                    int(predicted),
-                    *(float(each) if np.isfinite(each) else None for each in three),
-                    *(values.get(label) for values in more.values()),
+                    self.labels[number],
+                    int(self.support[number]),
+                    int(self.predicted[number]),
+                    *(float(each) if np.isfinite(each) else None for each in figures[number]),
+                    *(values.get(self.labels[number]) for values in more.values()),
                 ]
-                for label, support, predicted, three in counts
+                for number in shown.tolist()
             ],
         )
 
 
 def class_curves(
-    labels: Sequence[str], is_class: npt.NDArray[np.bool_], scores: Floats
+    labels: Sequence[str], of_class: Callable[[int], npt.NDArray[np.bool_]], scores: Floats
 ) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
     """Returns charts of precision over recall and of the ROC, and the areas below the curves.
 
     Args:
         labels: The names of the classes.
-        is_class: Shape (examples, classes): which examples are of which class.
+        of_class: Tells which examples are of a class, by its number: shape (examples,).
         scores: Shape (examples, classes): the probabilities.
 
     Returns:
@@ -97,7 +101,9 @@ def class_curves(
     precisions: dict[str, Curve] = {}
     rocs: dict[str, Curve] = {}
     for number, label in enumerate(labels):
-        truth, score = is_class[:, number], scores[:, number]
+        truth, score = of_class(number), scores[:, number]
+        if not truth.any():
+            continue
         if (curve := precision_recall_curve(truth, score)) is not None:
             precisions[label] = curve
         if (curve := roc_curve(truth, score)) is not None:

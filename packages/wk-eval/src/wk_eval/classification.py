@@ -8,6 +8,7 @@ import numpy.typing as npt
 import wandb
 
 from wk_eval.classification_results import ClassificationResults
+from wk_eval.confusion import say_what_is_left_out
 from wk_eval.evaluation import Evaluation
 from wk_eval.labels import Labels, class_names
 from wk_eval.multi_label_results import MultiLabelResults
@@ -150,6 +151,7 @@ class ClassificationEval(Evaluation):
         count = self._scores.classes
         self._labels = class_names(self._given_labels, count)
         self._classes = self._checked_targets(count)
+        say_what_is_left_out(type(self).__name__, count)
         if self._curves and self._samples.count * count > _MOST_SCORES:
             raise ValueError(
                 f"{type(self).__name__}: the curves need the scores of {self._samples.count} "

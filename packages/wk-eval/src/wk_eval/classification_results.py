@@ -5,11 +5,9 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import wandb
 
-from wk_eval.charts import confusion_chart
 from wk_eval.class_summary import ClassSummary, class_curves
-from wk_eval.pictures import confusion_picture
+from wk_eval.confusion import Confusion
 from wk_eval.scores import Scores
 
 LEAST: Final = 1e-7
@@ -93,17 +91,19 @@ class ClassificationResults:
     def report(self) -> dict[str, Any]:
         """Returns metrics, the confusion matrix, the curves and the summary of the classes."""
         size = len(self._labels)
-        cells = self._classes[self._known] * size + self._top[self._known, 0]
-        counts = np.bincount(cells, minlength=size * size).reshape(size, size)
-        support = np.bincount(self._classes, minlength=size)
-        summary = ClassSummary(self._labels, support, counts.sum(axis=0), counts.diagonal())
+        actual, predicted = self._classes[self._known], self._top[self._known, 0]
+        summary = ClassSummary(
+            self._labels,
+            np.bincount(self._classes, minlength=size),
+            np.bincount(predicted, minlength=size),
+            np.bincount(actual[actual == predicted], minlength=size),
+        )
         charts, areas = self._curves()
         return {
             "accuracy": float(self._correct.mean()),
             "loss": float(self._losses.mean()),
             **summary.averages(),
-            "confusion_matrix": confusion_chart(counts, self._labels),
-            "confusion_picture": wandb.Image(confusion_picture(counts, self._labels)),
+            **Confusion.of_pairs(actual, predicted, self._labels).report(),
             **charts,
             "classes": summary.table(**areas),
         }
@@ -111,5 +111,5 @@ class ClassificationResults:
     def _curves(self) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
         if self._all is None or not self._known.any():
             return {}, {}
-        is_class = self._classes[self._known, None] == np.arange(len(self._labels))
-        return class_curves(self._labels, is_class, self._all[self._known])
+        classes, scores = self._classes[self._known], self._all[self._known]
+        return class_curves(self._labels, lambda number: classes == number, scores)

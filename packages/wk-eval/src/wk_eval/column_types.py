@@ -61,13 +61,27 @@ class ColumnTypes:
             wb_type = _dtypes.TypeRegistry.type_of(cell)
             self._map[name] = wb_type
         before = self._map[name]
-        after = before.assign(cell) if wb_type is None else before.assign_type(wb_type)
+        after = before.assign(without_nan(cell)) if wb_type is None else before.assign_type(wb_type)
         if isinstance(after, _dtypes.InvalidType):
             raise TypeError(
                 f"Column {name!r} holds cells of type {before}. Received: "
                 f"{_dtypes.TypeRegistry.type_of(cell)}, {cell!r}"
             )
         self._map[name] = after
+
+
+def without_nan(cell: Any) -> Any:
+    """Returns a cell with zeros for NaN in its lists and dictionaries, to find its type.
+
+    wandb takes NaN for nothing at all, so that a list with some is of no type.
+    """
+    if isinstance(cell, dict):
+        return {key: _number_for_nan(each) for key, each in cell.items()}
+    return [_number_for_nan(each) for each in cell] if isinstance(cell, (list, tuple)) else cell
+
+
+def _number_for_nan(item: Any) -> Any:
+    return 0.0 if isinstance(item, float) and item != item else without_nan(item)
 
 
 def _kind(cell: Any) -> Any:

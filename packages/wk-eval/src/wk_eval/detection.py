@@ -115,7 +115,8 @@ class DetectionEval(Evaluation):
             raise ValueError(
                 f"`box_format` must be one of {BOX_FORMATS}. Received: box_format={box_format!r}"
             )
-        if not isinstance(labels, (Mapping, Sequence)) or isinstance(labels, str) or not labels:
+        names = class_names(labels)
+        if not names:
             raise ValueError(
                 "`labels` must have a name for each class, in a list or by number. Received: "
                 f"labels={labels!r}"
@@ -137,7 +138,7 @@ class DetectionEval(Evaluation):
             every=every,
             aliases=aliases,
         )
-        self._labels = class_names(labels, len(labels))
+        self._labels = names
         self._box_format = box_format
         self._decode = decode
         self._threshold = threshold

@@ -85,8 +85,10 @@ class DetectionResults:
         counts = np.array([self._counts(number) for number in range(len(self._truth))])
         right, missed, false_alarms = counts.sum(axis=0).tolist()
         curves = {
-            label: curve
-            for number, label in enumerate(self._labels)
+            self._labels[number]: curve
+            for number in sorted(
+                {number for each in self._truth for number in each.classes.tolist()}
+            )
             if (curve := self._curve(number)) is not None
         }
         report: dict[str, Any] = {}

@@ -9,6 +9,7 @@ import wandb
 
 from wk_core.copying import WithoutItsRun
 from wk_core.keras import keras
+from wk_core.run import has_finished
 from wk_eval.arguments import checked_aliases, checked_columns, checked_every
 from wk_eval.eval_table import EvalTable
 from wk_eval.predictor import Predictor
@@ -142,8 +143,8 @@ class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # ty
         self.log_data_table()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Logs a table of predictions, if it is its turn."""
-        if self._run.disabled or (epoch + 1) % self._every:
+        """Logs a table of predictions, if it is its turn; nothing after the run has finished."""
+        if self._run.disabled or has_finished(self._run) or (epoch + 1) % self._every:
             return
         self.init_pred_table(column_names=self.pred_table_columns)
         try:
@@ -178,20 +179,29 @@ class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # ty
         _call(self.add_model_predictions, epoch, logs=logs)
 
     def predict_on_batch(self, inputs: Any) -> Any:
-        """Returns what the model puts out for a batch of inputs.
+        """Returns what the model puts out for a batch of inputs, and leaves no trace in training.
 
-        For `add_model_predictions`, where a training has several processes: only one of them
-        evaluates, and `self.model.predict` would wait for the others.
+        What predicting may change is put back: states and statistics of layers, random numbers. A
+        model that takes batches of one size gets batches of that size, filled up where there are
+        too few inputs. Where a training has several processes, only one of them evaluates, and
+        `self.model.predict` would wait for the others.
 
         Args:
-            inputs: What the model takes, as NumPy arrays.
+            inputs: What the model takes, as arrays.
+
+        Returns:
+            NumPy arrays in the structure of the model's outputs; bfloat16 becomes float32.
 
         Raises:
             ValueError: If this process has only parts of the model.
         """
+        return self._predicting()(inputs)
+
+    def _predicting(self) -> Predictor:
+        model = self.model  # asking for it puts the training state into its variables
         if self._predictor is None:
-            self._predictor = Predictor(self.model)
-        return self._predictor(inputs)
+            self._predictor = Predictor(model)
+        return self._predictor
 
     def init_data_table(self, column_names: list[str]) -> None:
         """Makes `data_table` an empty table, whose columns take values of any type."""

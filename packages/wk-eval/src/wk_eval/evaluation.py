@@ -9,7 +9,7 @@ import wandb
 from PIL import Image as PILImage
 
 from wk_core.artifacts import check_name
-from wk_eval.arrays import as_array
+from wk_core.preserved_state import preserve_random_state
 from wk_eval.epoch_numbers import EpochNumbers
 from wk_eval.eval_callback import WandbEvalCallback
 from wk_eval.eval_table import EvalTable
@@ -17,7 +17,7 @@ from wk_eval.moves import Moves
 from wk_eval.pictures import grid_picture
 from wk_eval.pixels import PixelRange
 from wk_eval.results import Results
-from wk_eval.samples import Samples, draw_samples, map_arrays, select
+from wk_eval.samples import Samples, draw_samples, map_arrays, select, with_tuples
 from wk_eval.table_image import Content, TableImage
 
 # The most numbers of a vector that a cell shows, as in wandb's own tables.
@@ -85,8 +85,8 @@ class Evaluation(WandbEvalCallback):
         if not self._run.disabled:
             self._end()
             self._draw()
-            _, first = next(self._samples.batches(1))
-            self._inspect(self._predict(first))
+            with self._predicting().batches(self._samples, self._batch_size, most=1) as batches:
+                self._inspect(self._chosen_output(next(batches)[1]))
             shown = self._shown_cells(0)
             self.data_table_columns = ["id", *shown, *self._truth_columns]
             self.pred_table_columns = ["epoch", *self.data_table_columns, *self._result_columns]
@@ -111,8 +111,9 @@ class Evaluation(WandbEvalCallback):
     def add_model_predictions(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Predicts, and has the predictions written to their table and summed up for the run."""
         results = self._new_results()
-        for start, batch in self._samples.batches(self._batch_size):
-            self._log.submit(partial(results.take, start, self._predict(batch)))
+        with self._predicting().batches(self._samples, self._batch_size) as batches:
+            for start, outputs in batches:
+                self._log.submit(partial(results.take, start, self._chosen_output(outputs)))
         number = self._epochs.number(epoch)
         self._log.submit(partial(self._write, self.pred_table, number, results))
         if self._epochs.is_new(number):
@@ -158,7 +159,8 @@ class Evaluation(WandbEvalCallback):
 
     def _draw(self) -> None:
         if self._drawn is None:
-            self._drawn = draw_samples(self._data, self._num_samples)
+            with preserve_random_state():
+                self._drawn = draw_samples(self._data, self._num_samples)
 
     @property
     def _targets(self) -> Any:
@@ -183,12 +185,9 @@ class Evaluation(WandbEvalCallback):
         """Logs the examples as an artifact that has the name of the data."""
         super().log_data_table(name or self._name, type, table_name or f"{self._name}_data")
 
-    def _predict(self, batch: Any) -> Any:
-        outputs = self.predict_on_batch(batch)
-        if isinstance(outputs, list):
-            outputs = tuple(outputs)
+    def _chosen_output(self, outputs: Any) -> Any:
         names = getattr(self.model, "output_names", None)
-        return map_arrays(as_array, select(outputs, self._output, "outputs", names))
+        return select(with_tuples(outputs), self._output, "outputs", names)
 
     def _shown_cells(self, number: int) -> dict[str, Any]:
         """Returns the cells that show what goes into the model, by column."""

@@ -1,17 +1,18 @@
 """What a classifier predicted in one epoch, where examples can be of several classes."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import wandb
 
-from wk_eval.charts import confusion_chart
 from wk_eval.class_summary import ClassSummary, class_curves
 from wk_eval.classification_results import LEAST
-from wk_eval.pictures import confusion_picture
+from wk_eval.confusion import Confusion, shown_classes
 from wk_eval.scores import Scores
+
+# The most names of classes that a cell lists.
+_MOST_NAMES: Final = 100
 
 
 class MultiLabelResults:
@@ -105,24 +106,28 @@ class MultiLabelResults:
             predicted.sum(axis=0),
             (truth & predicted).sum(axis=0),
         )
-        counts, labels = _taken_for(truth, predicted), [*self._labels, "(none)"]
+        shown = shown_classes(truth.sum(axis=0) + predicted.sum(axis=0))
+        counts = _taken_for(truth[:, shown], predicted[:, shown])
+        confusion = Confusion(counts, [*(self._labels[each] for each in shown.tolist()), "(none)"])
         charts, areas = (
             ({}, {})
             if self._all is None or not len(truth)
-            else class_curves(self._labels, truth, self._all[self._known])
+            else class_curves(self._labels, lambda number: truth[:, number], self._all[self._known])
         )
         return {
             "accuracy": float(self._correct.mean()),
             "loss": float(self._losses.mean()),
             **summary.averages(),
-            "confusion_matrix": confusion_chart(counts, labels),
-            "confusion_picture": wandb.Image(confusion_picture(counts, labels)),
+            **confusion.report(),
             **charts,
             "classes": summary.table(**areas),
         }
 
     def _names(self, chosen: npt.NDArray[np.bool_]) -> list[str]:
-        return [self._labels[int(number)] for number in np.flatnonzero(chosen)]
+        numbers = np.flatnonzero(chosen).tolist()
+        names = [self._labels[number] for number in numbers[:_MOST_NAMES]]
+        more = len(numbers) - len(names)
+        return [*names, f"({more} more)"] if more else names
 
 
 def _taken_for(

@@ -39,22 +39,31 @@ def confusion_picture(counts: npt.NDArray[np.int64], labels: Sequence[str]) -> P
     draw.text((left, _MARGIN), "predicted", _INK, _font())
     picture.paste(_upright("actual"), (_MARGIN, top))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    for row in range(classes):
-        for column in range(classes):
-            x, y = left + column * cell, top + row * cell
-            share = float(shares[row, column])
-            shade = tuple(int(part) for part in _PALE + (_DARK - _PALE) * share)
-            draw.rectangle((x, y, x + cell - 2, y + cell - 2), shade)
-            if named and counts[row, column]:
-                ink = _BACKGROUND if share > 0.5 else _INK
-                middle = (x + cell // 2 - 1, y + cell // 2 - 1)
-                draw.text(middle, str(counts[row, column]), ink, _font(), anchor="mm")
-        if named:
-            beside = (left - _MARGIN, top + row * cell + cell // 2)
-            draw.text(beside, _short(labels[row]), _INK, _font(), anchor="rm")
-            name = _short(labels[row], cell // 7)
-            draw.text((left + row * cell + cell // 2, top - 8), name, _INK, _font(), anchor="mm")
+    picture.paste(_shaded(shares, cell), (left, top))
+    for row in range(classes if named else 0):
+        for column in np.flatnonzero(counts[row]).tolist():
+            ink = _BACKGROUND if shares[row, column] > 0.5 else _INK
+            middle = (left + column * cell + cell // 2 - 1, top + row * cell + cell // 2 - 1)
+            draw.text(middle, str(counts[row, column]), ink, _font(), anchor="mm")
+        beside = (left - _MARGIN, top + row * cell + cell // 2)
+        draw.text(beside, _short(labels[row]), _INK, _font(), anchor="rm")
+        name = _short(labels[row], cell // 7)
+        draw.text((left + row * cell + cell // 2, top - 8), name, _INK, _font(), anchor="mm")
     return picture
+
+
+def _shaded(shares: npt.NDArray[Any], cell: int) -> PILImage.Image:
+    """Draws a square for each share, with a line between one and the next.
+
+    Args:
+        shares: Shape (classes, classes).
+        cell: How many pixels there are from one square to the next.
+    """
+    shades = (_PALE + (_DARK - _PALE) * shares[..., None]).astype(np.uint8)
+    pixels = shades.repeat(cell, axis=0).repeat(cell, axis=1)
+    for line in (pixels[cell - 1 :: cell], pixels[:, cell - 1 :: cell]):
+        line[...] = _BACKGROUND
+    return PILImage.fromarray(pixels)
 
 
 def scatter_picture(

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import wandb
 
 from wk_eval.evaluation import Evaluation
+from wk_eval.labels import Labels, class_names
 from wk_eval.regression_results import RegressionResults
 from wk_eval.samples import describe
 
@@ -66,7 +67,7 @@ class RegressionEval(Evaluation):
         self,
         data: Any,
         *,
-        labels: Sequence[str] | None = None,
+        labels: Labels | None = None,
         num_samples: int | None = 100,
         batch_size: int = 32,
         output: str | int | None = None,
@@ -107,12 +108,14 @@ class RegressionEval(Evaluation):
                 "The model must put out as many values as there are targets. Received: "
                 f"targets={describe(targets)}, outputs={describe(outputs)}"
             )
-        if self._given_labels is not None and len(self._given_labels) != count:
+        named = self._given_labels is not None
+        names = class_names(self._given_labels, None if named else count, what="values")
+        if len(names) != count:
             raise ValueError(
                 f"`labels` must name each of the {count} values. Received: "
                 f"labels={self._given_labels!r}"
             )
-        self._labels = list(self._given_labels or map(str, range(count)))
+        self._labels = names
         suffixes = [f" {label}" for label in self._labels] if count > 1 else [""]
         self._truth_columns = [f"target{suffix}" for suffix in suffixes]
         self._result_columns = [

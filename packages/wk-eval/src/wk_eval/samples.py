@@ -4,16 +4,21 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from wk_core.keras import LEGACY, keras
-from wk_eval.arrays import as_array, is_tensor
+from wk_eval.arrays import is_tensor
+from wk_eval.endless import is_endless, knows_its_end
+from wk_eval.rows import Rows, count_rows, take_rows
 
 Arrays: TypeAlias = npt.NDArray[Any] | dict[str, Any] | tuple[Any, ...]
 """An array, or several by name or by position; the examples lie along the first axis of each."""
+
+# How many examples are drawn from data that do not say whether they come to an end.
+_MOST_UNKNOWN: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -64,25 +69,37 @@ def draw_samples(data: Any, num_samples: int | None) -> Samples:
         num_samples: How many; None for all.
 
     Raises:
-        ValueError: If there are no examples, or if arrays differ in their number.
+        ValueError: If there are no examples, or if arrays differ in their number; if all are wanted
+            of data that have no end.
         TypeError: If data are not as above.
     """
     if isinstance(data, tuple):
         samples = _drawn_from_arrays(*_pair(data), num_samples)
     else:
-        samples = _drawn_from_batches(batches_of(data), num_samples)
+        if num_samples is None and is_endless(data):
+            raise ValueError(_without_end(f"a {type(data).__name__} without end"))
+        samples = _drawn_from_batches(data, num_samples)
     if samples.count == 0:
         raise ValueError("There is nothing to evaluate: the data have no examples.")
     return samples
 
 
 def map_arrays(function: Callable[[Any], Any], arrays: Any) -> Any:
-    """Returns arrays with a function applied to each one."""
+    """Returns arrays, or a nest of them, with a function applied to each one."""
     if isinstance(arrays, Mapping):
         return {name: map_arrays(function, each) for name, each in arrays.items()}
     if isinstance(arrays, tuple):
         return tuple(map_arrays(function, each) for each in arrays)
     return function(arrays)
+
+
+def with_tuples(arrays: Any) -> Any:
+    """Returns a nest of arrays with tuples for lists, as what takes `Arrays` knows it."""
+    if isinstance(arrays, Mapping):
+        return {name: with_tuples(each) for name, each in arrays.items()}
+    if _is_nest(arrays):
+        return tuple(with_tuples(each) for each in arrays)
+    return arrays
 
 
 def named(arrays: Arrays, name: str) -> dict[str, npt.NDArray[Any]]:
@@ -136,12 +153,15 @@ def describe(arrays: Any) -> str:
         return "{" + ", ".join(f"{name!r}: {describe(each)}" for name, each in arrays.items()) + "}"
     if isinstance(arrays, tuple):
         return "(" + ", ".join(describe(each) for each in arrays) + ")"
-    return f"shape {tuple(arrays.shape)} of {arrays.dtype}" if is_tensor(arrays) else repr(arrays)
+    if not is_tensor(arrays):
+        return f"{arrays!r:.200}"
+    kind = getattr(arrays, "dtype", None) or type(arrays).__name__
+    return f"shape {tuple(arrays.shape)} of {kind}"
 
 
 def _drawn_from_arrays(inputs: Any, targets: Any, num_samples: int | None) -> Samples:
-    inputs, targets = _normalised(inputs), _normalised(targets)
-    counts = {len(array) for array in _leaves((inputs, targets))}
+    inputs, targets = with_tuples(inputs), with_tuples(targets)
+    counts = {count_rows(array) for array in leaves((inputs, targets))}
     if len(counts) != 1:
         raise ValueError(
             "Inputs and targets need the same number of examples. Received: inputs="
@@ -149,26 +169,28 @@ def _drawn_from_arrays(inputs: Any, targets: Any, num_samples: int | None) -> Sa
         )
     (count,) = counts
     if num_samples is None or num_samples >= count:
-        return Samples(inputs, targets, count)
+        return Samples(*_taken(inputs, targets), count)
     chosen = np.arange(num_samples) * count // num_samples
-    return Samples(inputs, targets, count).chosen(chosen)
+    return Samples(*_taken(inputs, targets, chosen), num_samples)
 
 
-def _drawn_from_batches(batches: Iterable[Any], num_samples: int | None) -> Samples:
+def _drawn_from_batches(data: Any, num_samples: int | None) -> Samples:
     drawn: list[tuple[Any, Any]] = []
     count = 0
-    for batch in batches:
+    for batch in batches_of(data):
         if not isinstance(batch, (tuple, list)):
             raise TypeError(
                 "Data to evaluate must be a tuple (inputs, targets), or yield such tuples, in "
                 f"batches. Received: {type(batch).__name__}"
             )
         inputs, targets = _pair(tuple(batch))
-        pair = _normalised(inputs), _normalised(targets)
-        drawn.append(pair)
-        count += len(next(_leaves(pair)))
+        inputs, targets = with_tuples(inputs), with_tuples(targets)
+        count += count_rows(next(leaves(inputs)))
+        drawn.append(_taken(inputs, targets))
         if num_samples is not None and count >= num_samples:
             break
+        if num_samples is None and count > _MOST_UNKNOWN and not knows_its_end(data):
+            raise ValueError(_without_end(f"a {type(data).__name__}, {count} examples so far"))
     if not drawn:
         return Samples(np.empty(0), np.empty(0), 0)
     inputs, targets = _joined(drawn)
@@ -204,21 +226,41 @@ def _pair(values: tuple[Any, ...]) -> tuple[Any, Any]:
     return values[0], values[1]
 
 
-def _normalised(arrays: Any) -> Any:
-    """Returns arrays as NumPy's, with tuples for lists of arrays and text for bytes."""
-    if isinstance(arrays, Mapping):
-        return {name: _normalised(each) for name, each in arrays.items()}
-    if isinstance(arrays, (tuple, list)) and arrays and all(is_tensor(each) for each in arrays):
-        return tuple(_normalised(each) for each in arrays)
-    array = as_array(arrays)
-    if array.ndim == 0:
-        raise TypeError(
-            f"Data to evaluate must be batches, with a first axis. Received: {describe(arrays)}"
-        )
-    if array.dtype.kind == "S" or (array.dtype == object and isinstance(array.flat[0], bytes)):
+def _taken(inputs: Any, targets: Any, rows: Rows = slice(None)) -> tuple[Any, Any]:
+    """Returns rows of inputs and targets as NumPy arrays, with text for bytes.
+
+    What has rows of unequal length is filled up: inputs with 0, targets with -1.
+    """
+    return (
+        map_arrays(lambda array: _as_text(take_rows(array, rows, 0)), inputs),
+        map_arrays(lambda array: _as_text(take_rows(array, rows, -1)), targets),
+    )
+
+
+def _as_text(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if array.dtype.kind == "S" or (array.dtype == object and _begins_with_bytes(array)):
         texts = [text.decode(errors="replace") for text in array.flat]
         return np.array(texts, dtype=object).reshape(array.shape)
     return array
+
+
+def _begins_with_bytes(array: npt.NDArray[Any]) -> bool:
+    return bool(array.size) and isinstance(array.flat[0], bytes)
+
+
+def _is_nest(arrays: Any) -> bool:
+    """Tells whether a list or a tuple holds arrays, instead of being one."""
+    return isinstance(arrays, (tuple, list)) and any(
+        (is_tensor(each) and len(each.shape) > 0) or isinstance(each, Mapping) or _is_nest(each)
+        for each in arrays
+    )
+
+
+def _without_end(received: str) -> str:
+    return (
+        "All examples can be drawn only of data that come to an end: say how many with "
+        f"`num_samples`, or take so many batches of the data. Received: {received}"
+    )
 
 
 def _joined(drawn: list[tuple[Any, Any]]) -> tuple[Any, Any]:
@@ -239,8 +281,8 @@ def join(parts: list[Any], fill: int = 0) -> Any:
     first = parts[0]
     if isinstance(first, dict):
         return {name: join([part[name] for part in parts], fill) for name in first}
-    if isinstance(first, tuple):
-        return tuple(join([part[at] for part in parts], fill) for at in range(len(first)))
+    if isinstance(first, (tuple, list)):
+        return type(first)(join([part[at] for part in parts], fill) for at in range(len(first)))
     return first if len(parts) == 1 else np.concatenate(_padded(parts, fill))
 
 
@@ -259,11 +301,12 @@ def _padded(parts: list[npt.NDArray[Any]], fill: int) -> list[npt.NDArray[Any]]:
     ]
 
 
-def _leaves(arrays: Any) -> Iterator[npt.NDArray[Any]]:
+def leaves(arrays: Any) -> Iterator[Any]:
+    """Yields the arrays of a nest."""
     if isinstance(arrays, Mapping):
         arrays = tuple(arrays.values())
     if isinstance(arrays, tuple):
         for each in arrays:
-            yield from _leaves(each)
+            yield from leaves(each)
     else:
         yield arrays

@@ -8,6 +8,7 @@ import wandb
 from wk_core.artifacts import check_name
 from wk_core.background import Background
 from wk_core.row_log import RowLog
+from wk_core.run import has_finished
 from wk_eval.eval_table import EvalTable
 from wk_eval.table_image import Deferral
 
@@ -21,7 +22,7 @@ class TableLog(RowLog):
 
     Attributes:
         deferral: Has images made for a table while one is open; at the latest it ends at the close.
-        last: What is done last, when all else has gone well.
+        last: What is done last, once, when all else has gone well.
     """
 
     def __init__(self, run: wandb.Run, name: str) -> None:
@@ -59,9 +60,10 @@ class TableLog(RowLog):
     def _finish(self) -> BaseException | None:
         self.deferral.stop()
         error = super()._finish()
-        if error is None and self.last is not None and not self._run.disabled:
+        last, self.last = self.last, None  # once, whoever closes: the training or the run's end
+        if error is None and last is not None and not self._run.disabled:
             background = Background("wk_eval.last", capacity=1)
-            background.submit(self.last)
+            background.submit(last)
             error = background.close()
         return error
 
@@ -76,6 +78,8 @@ class TableLog(RowLog):
         is_source: bool,
     ) -> None:
         check_name(name, what=f"{self._name}: an artifact")
+        if has_finished(self._run):
+            return
         table.hand_over()
         if not self._run.disabled:
             task = partial(self.log_now, table, name, type, table_name, aliases, is_source)

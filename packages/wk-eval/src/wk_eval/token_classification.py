@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import wandb
 
+from wk_eval.confusion import say_what_is_left_out
 from wk_eval.evaluation import Evaluation
 from wk_eval.labels import Labels, class_names
 from wk_eval.samples import describe
@@ -128,17 +129,18 @@ class TokenClassificationEval(Evaluation):
         self._labels = class_names(self._given_labels, scores.classes)
         self._scores = scores
         scores(outputs)
+        say_what_is_left_out(type(self).__name__, scores.classes)
         targets = self._targets
         if targets.shape != (self._samples.count, outputs.shape[1]):
             raise ValueError(
                 "Targets must be class numbers, shape (n, tokens). Received: targets="
                 f"{describe(targets)}, for outputs={describe(outputs)}"
             )
-        wrong = [
-            number
-            for number in np.unique(targets).tolist()
-            if number not in {*range(scores.classes), self._ignore}
-        ]
+        numbers = np.unique(targets)
+        known = np.isin(numbers, np.arange(scores.classes))
+        if self._ignore is not None:
+            known |= numbers == self._ignore
+        wrong = numbers[~known].tolist()
         if wrong:
             raise ValueError(
                 f"Targets must be class numbers from 0 to {scores.classes - 1}; a number that "

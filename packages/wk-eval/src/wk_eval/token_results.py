@@ -5,11 +5,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import wandb
 
-from wk_eval.charts import confusion_chart
 from wk_eval.class_summary import ClassSummary
-from wk_eval.pictures import confusion_picture
+from wk_eval.confusion import Confusion
 from wk_eval.scores import Scores
 
 
@@ -76,17 +74,21 @@ class TokenResults:
         """Returns metrics, the confusion matrix and the summary of the classes."""
         size = len(self._labels)
         known = self._counted & (self._predicted >= 0)
-        cells = self._classes[known] * size + self._predicted[known]
-        counts = np.bincount(cells, minlength=size * size).reshape(size, size)
+        actual, predicted = self._classes[known], self._predicted[known]
+        right = actual[actual == predicted]
         support = np.bincount(self._classes[self._counted], minlength=size)
         if not support.sum():
             return {}
-        summary = ClassSummary(self._labels, support, counts.sum(axis=0), counts.diagonal())
+        summary = ClassSummary(
+            self._labels,
+            support,
+            np.bincount(predicted, minlength=size),
+            np.bincount(right, minlength=size),
+        )
         return {
-            "accuracy": float(counts.diagonal().sum() / support.sum()),
+            "accuracy": float(len(right) / support.sum()),
             **summary.averages(),
-            "confusion_matrix": confusion_chart(counts, self._labels),
-            "confusion_picture": wandb.Image(confusion_picture(counts, self._labels)),
+            **Confusion.of_pairs(actual, predicted, self._labels).report(),
             "classes": summary.table(),
         }
 

@@ -184,6 +184,62 @@ def test_gradients_are_those_of_the_end_of_an_epoch_though_training_goes_on(offl
     assert norms[0] == pytest.approx(norms[1], rel=1e-5)
 
 
+class Remembering(keras.layers.Layer):
+    """Keeps something in what Keras knows nothing of: the backend's own variables and modules."""
+
+    def __init__(self):
+        super().__init__()
+        if BACKEND == "tensorflow":
+            import tensorflow as tf
+
+            self.own, self.draws = tf.Variable(0.0), tf.random.Generator.from_seed(3)
+        if BACKEND == "torch":
+            import torch
+
+            module = torch.nn.Sequential(torch.nn.BatchNorm1d(4), torch.nn.Dropout(0.5))
+            self.module = keras.layers.TorchModuleWrapper(module, output_shape=(None, 4))
+
+    def call(self, x, training=None):
+        if BACKEND == "torch":
+            return self.module(x, training=training)
+        if BACKEND == "tensorflow":
+            self.own.assign_add(1.0)
+            return x + self.own + self.draws.normal((4,))
+        return x
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def kept(self):
+        if BACKEND == "torch":
+            return [each.cpu().numpy() for each in self.module.buffers()]
+        return [self.own.numpy(), self.draws.state.numpy()] if BACKEND == "tensorflow" else []
+
+
+def test_what_the_backend_keeps_is_put_back(offline_run):
+    ends = []
+    for loggers in ([], [GradientLogger((X, Y), batch_size=20, run=offline_run())]):
+        keras.utils.set_random_seed(5)
+        layer = Remembering()
+        layers = [layer, keras.layers.Dense(1)]
+        model = keras.Sequential([keras.Input((4,)), *layers])
+        model.compile("sgd", "mse")
+        model.fit(X, Y, epochs=2, batch_size=16, verbose=0, callbacks=loggers)
+        ends.append([*model.get_weights(), *layer.kept()])
+    assert same(*ends)
+
+
+def test_training_data_that_are_no_arrays():
+    sparse = pytest.importorskip("scipy.sparse")
+    model, (x, y, weight), _ = regularised()
+    norms = []
+    for data in ((x, y, weight), (sparse.csr_matrix(x), y, weight)):
+        part = GradientPart(data, batch_size=6)
+        part.begin(model)
+        norms.append(part.take(0)()["gradients/global_norm"])
+    assert norms[0] == pytest.approx(norms[1], rel=1e-5)
+
+
 class Unequal(keras.utils.PyDataset):
     def __init__(self, data):
         super().__init__()

@@ -12,7 +12,7 @@ import wk_checkpoint
 import wk_eval
 import wk_legacy.flops
 import wk_metrics
-from wk_legacy.migration import REMOVED, SUCCESSORS
+from wk_legacy.migration import RENAMED, SUCCESSORS
 
 pytestmark = pytest.mark.backend_free
 
@@ -26,8 +26,8 @@ def arguments():
 
 def test_every_argument_has_a_successor():
     assert set(SUCCESSORS) == arguments()
-    assert set(REMOVED.values()) <= arguments()
-    assert not set(REMOVED) & arguments()
+    assert set(RENAMED.values()) <= arguments()
+    assert not set(RENAMED) & arguments()
 
 
 def test_the_docs_have_the_table():

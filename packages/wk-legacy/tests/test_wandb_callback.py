@@ -356,7 +356,11 @@ def test_old_scripts(name, read_back):
         ({"log_weights": "all"}, "`log_weights` must be True or False"),
         ({"labels": "cat"}, "`labels` must be the names of classes, in a list or by number"),
         ({"predictions": 0}, "`predictions` must be a whole number, 1 or more"),
-        ({"log_batch_frequency": 0}, "`log_batch_frequency` must be a whole number, 1 or more, or"),
+        (
+            {"log_batch_frequency": -1},
+            "`log_batch_frequency` must be a whole number, 0 or more, or",
+        ),
+        ({"verbose": -1}, "`verbose` must be 0, or 1 or more"),
         ({"log_evaluation_frequency": -1}, "`log_evaluation_frequency` must be a whole number, 0"),
         ({"validation_steps": 2.0}, "`validation_steps` must be a whole number"),
         ({"log_best_prefix": 3}, "`log_best_prefix` must be a text, or None"),
@@ -383,13 +387,38 @@ def test_wrong_arguments(arguments, telling):
             {"log_gradient": True},
             "`log_gradient` is not an.*Did you mean `log_gradients`?",
         ),
-        ({"data_type": "image"}, "`data_type` is not an argument.*use `input_type`"),
         ({"zzz": 1}, "Its arguments are: monitor, .*compute_flops, .*run"),
     ],
 )
 def test_unknown_arguments(arguments, telling):
     with pytest.raises(TypeError, match=telling):
         WandbCallback(**arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"data_type": "image"},
+        {"data_type": None, "input_type": "image"},
+        {"input_type": "image", "labels": range(3)},
+        {"input_type": "image", "labels": np.array(["a", "b", "c"])},
+        {"input_type": "image", "verbose": 2, "log_batch_frequency": 0},
+        {"input_type": "image", "save_graph": np.bool_(True), "predictions": np.int64(3)},
+    ],
+)
+def test_arguments_as_old_scripts_pass_them(offline_run, read_back, monkeypatch, arguments):
+    run, said = offline_run(), []
+    monkeypatch.setattr(wandb, "termwarn", said.append)
+    callback = WandbCallback("loss", validation_data=labelled(), save_model=False, **arguments)
+    fit(callback, epochs=1)
+    meant = "WandbCallback takes `data_type='image'` as `input_type='image'`."
+    assert said == ([meant] if arguments.get("data_type") else [])
+    written = read_back(run)
+    assert len(written.history) == 1
+    (captions,) = written.column("examples/captions")
+    names = {str(each) for each in arguments.get("labels", range(3))}
+    assert len(captions) == min(6, arguments.get("predictions", 36))
+    assert names >= set(captions)
 
 
 @pytest.mark.backend_free

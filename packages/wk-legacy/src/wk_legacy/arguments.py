@@ -1,18 +1,19 @@
 """What `WandbCallback` accepts, checked before anything is written."""
 
 import difflib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
+import wandb
 
 from wk_eval.labels import Labels
-from wk_legacy.migration import REMOVED, SUCCESSORS
+from wk_legacy.migration import RENAMED, SUCCESSORS
 from wk_legacy.painters import checked_colors, checked_range
 from wk_legacy.picture_kinds import checked_kind, is_picture
 
-__all__ = ["Arguments", "refuse_unknown"]
+__all__ = ["Arguments", "refuse_unknown", "renamed"]
 
 _FLAGS: Final = (
     "save_weights_only",
@@ -29,7 +30,6 @@ _PROCESSORS: Final = (
     "prediction_row_processor",
     "output_row_processor",
 )
-_LABELS: Final = (list, tuple, np.ndarray, Mapping)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,18 +75,20 @@ class Arguments:
     def __post_init__(self) -> None:
         self._check("monitor", isinstance(self.monitor, str) and self.monitor, "a metric's name")
         self._check_choice("mode", ("auto", "min", "max"))
-        self._check_choice("verbose", (0, 1))
+        is_level = isinstance(self.verbose, (int, np.integer, np.bool_)) and self.verbose >= 0
+        self._check("verbose", is_level, "0, or 1 or more to say what is saved")
         for flag in _FLAGS:
             self._check_choice(flag, (True, False))
         for processor in _PROCESSORS:
             given = getattr(self, processor)
             self._check(processor, given is None or callable(given), "a function, or None")
-        is_named = self.labels is None or isinstance(self.labels, _LABELS)
-        self._check("labels", is_named, "the names of classes, in a list or by number")
+        self._check(
+            "labels", _are_labels(self.labels), "the names of classes, in a list or by number"
+        )
         self._check_count("predictions", least=1)
         self._check_count("log_evaluation_frequency", least=0)
         if self.log_batch_frequency is not None:
-            self._check_count("log_batch_frequency", least=1, otherwise=", or None for no batches")
+            self._check_count("log_batch_frequency", least=0, otherwise=", or None for no batches")
         if self.validation_steps is not None:
             self._check_count("validation_steps", least=1, otherwise=", or None")
         self._check(
@@ -102,6 +104,11 @@ class Arguments:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Arguments":
         return self  # nobody changes them: copies of a callback share their data
+
+    @property
+    def batch_frequency(self) -> int | None:
+        """Every how many batches what Keras reports is logged; None for not at all, as is 0."""
+        return self.log_batch_frequency or None
 
     @property
     def row_processor(self) -> Callable[..., Any] | None:
@@ -148,22 +155,45 @@ class Arguments:
 
     def _check_choice(self, name: str, accepted: Collection[Any]) -> None:
         value = getattr(self, name)
-        is_scalar = isinstance(value, (str, int))
+        is_scalar = isinstance(value, (str, int, np.integer, np.bool_))
         self._check(name, is_scalar and value in accepted, " or ".join(map(repr, accepted)))
 
     def _check_count(self, name: str, *, least: int, otherwise: str = "") -> None:
         value = getattr(self, name)
-        is_count = isinstance(value, int) and not isinstance(value, bool) and value >= least
+        is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        is_count = is_whole and value >= least
         self._check(name, is_count, f"a whole number, {least} or more{otherwise}")
+        object.__setattr__(self, name, int(value))  # NumPy's numbers, too
+
+
+def _are_labels(labels: Any) -> bool:
+    """Tells whether labels are any sequence or array with a name for each class, or a mapping."""
+    if labels is None or isinstance(labels, Mapping):
+        return True
+    has_items = hasattr(labels, "__len__") and hasattr(labels, "__getitem__")
+    return has_items and not isinstance(labels, (str, bytes, Set))
+
+
+def renamed(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns arguments under the names that they have today; says which are meant, once.
+
+    Args:
+        given: Arguments by name, of which some may have names of older releases.
+    """
+    known = dict(given)
+    for old, new in RENAMED.items():
+        value = known.pop(old, None)
+        if value is not None:
+            wandb.termwarn(f"WandbCallback takes `{old}={value!r}` as `{new}={value!r}`.")
+            known[new] = value
+    return known
 
 
 def refuse_unknown(unknown: Mapping[str, Any], known: Collection[str]) -> None:
     """Raises TypeError if there is an argument that is not known, with the nearest one that is."""
     for name in unknown:
-        near = REMOVED.get(name) or next(iter(difflib.get_close_matches(name, known, 1)), None)
-        if name in REMOVED:
-            advice = f"It has not been one for long: use `{near}`."
-        elif near is not None:
+        near = next(iter(difflib.get_close_matches(name, known, 1)), None)
+        if near is not None:
             advice = f"Did you mean `{near}`?"
         else:
             advice = f"Its arguments are: {', '.join(known)}."

@@ -4,7 +4,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from wk_core.keras import steps_per_execution, trained_batches
+from wk_core.keras import steps_per_execution
+from wk_core.optimizers import batches_trained, counting_optimizer
 from wk_metrics.batches import EpochBatches, Execution
 from wk_metrics.frequency import Frequency
 
@@ -39,7 +40,7 @@ class BatchRows:
     def start_epoch(self) -> None:
         """Begins to count anew."""
         self._batches = EpochBatches(self._stride)
-        self._trained_before = trained_batches(self._model) or 0
+        self._trained_before = self._trained()
 
     def end(self, last: int, logs: Mapping[str, Any]) -> None:
         """Takes what the hook got at the end of batch `last` of the epoch."""
@@ -59,5 +60,9 @@ class BatchRows:
 
     def _true_count(self) -> int | None:
         """Returns how many batches the epoch had; the hooks count past the last one."""
-        trained = (trained_batches(self._model) or 0) - self._trained_before
+        trained = self._trained() - self._trained_before
         return trained if trained > 0 else self._steps_per_epoch
+
+    def _trained(self) -> int:
+        optimizer = counting_optimizer(self._model)
+        return 0 if optimizer is None else batches_trained(optimizer)

@@ -10,7 +10,7 @@ from wk_core.callbacks import leave_to_keras
 from wk_core.copying import WithoutItsRun
 from wk_core.keras import keras
 from wk_legacy.alone import check_alone
-from wk_legacy.arguments import Arguments, refuse_unknown
+from wk_legacy.arguments import Arguments, refuse_unknown, renamed
 from wk_legacy.training_log import TrainingLog
 
 
@@ -36,7 +36,7 @@ class WandbCallback(WithoutItsRun, keras.callbacks.Callback):  # type: ignore[mi
 
     Args:
         monitor: The metric that says which epoch is the best. Defaults to `"val_loss"`.
-        verbose: 1 says what is saved; 0 is silent. Defaults to 0.
+        verbose: 1 or more says what is saved; 0 is silent. Defaults to 0.
         mode: Whether `"min"` or `"max"` of `monitor` is better; `"auto"` goes by the metric's own
             word, then by its name. Defaults to `"auto"`.
         save_weights_only: Whether to save weights and optimizer state without the architecture.
@@ -64,7 +64,7 @@ class WandbCallback(WithoutItsRun, keras.callbacks.Callback):  # type: ignore[mi
         class_colors: For masks, a triple of red, green and blue from 0 to 1 for each class.
             Defaults to None: black for class 0, evenly spaced hues for the others.
         log_batch_frequency: Every how many batches what Keras reports is logged, too. Defaults to
-            None: not at all.
+            None: not at all, and so does 0.
         log_best_prefix: What comes before the names of the summary's entries of the best epoch.
             Defaults to `"best_"`; None for no entries.
         save_graph: Whether to log the model's graph. Defaults to True.
@@ -81,7 +81,8 @@ class WandbCallback(WithoutItsRun, keras.callbacks.Callback):  # type: ignore[mi
             the end of training only.
         compute_flops: Whether to count the floating-point operations of one example, in billions,
             for the summary, as `GFLOPs`. Defaults to False.
-        output_row_processor: Another name of `prediction_row_processor`.
+        output_row_processor: Another name of `prediction_row_processor`. So is `data_type`, of
+            older releases, of `input_type`.
         image_range: The values that are black and white in images, as `(0.0, 1.0)`. Defaults to
             None: found out from the data, once, and said.
         run: The run to log to. Defaults to the active one.
@@ -150,9 +151,12 @@ class WandbCallback(WithoutItsRun, keras.callbacks.Callback):  # type: ignore[mi
         given = dict(locals())
         super().__init__()
         names = [each.name for each in fields(Arguments)]
-        refuse_unknown(unknown, [*names, "run"])
+        given |= (unknown := renamed(unknown))
+        refuse_unknown(
+            {name: unknown[name] for name in unknown if name not in names}, [*names, "run"]
+        )
         self._arguments = Arguments(**{name: given[name] for name in names})
-        if self._arguments.log_batch_frequency is None:
+        if self._arguments.batch_frequency is None:
             leave_to_keras(self, WandbCallback, "on_train_batch_end")
         self._report_to(run)
 

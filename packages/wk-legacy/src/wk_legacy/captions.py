@@ -1,6 +1,5 @@
 """What is written below a picture."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy.typing as npt
@@ -14,19 +13,12 @@ def text_labels(labels: Any) -> list[str] | None:
     """Returns the names of classes as text, in a list; None where there are none.
 
     Args:
-        labels: The names in the order of the classes, in a list or an array, or by number. What is
-            no text is written as text.
+        labels: The names, as `wk_eval.labels.class_names` takes them.
 
     Raises:
         ValueError: If two are the same, or if a number is left out.
     """
-    if labels is None or len(labels) == 0:
-        return None
-    if isinstance(labels, Mapping):
-        texts: Any = {number: str(name) for number, name in labels.items()}
-    else:
-        texts = [str(name) for name in labels]
-    return class_names(texts, len(texts))
+    return None if labels is None or len(labels) == 0 else class_names(labels)
 
 
 def label_names(labels: list[str] | None, values: npt.NDArray[Any], what: str) -> list[str] | None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from wk_core.keras import LEGACY, backend, keras
 from wk_core.keras_graph import input_structure
+from wk_core.preserved_state import preserve_state
 
 # What TensorFlow's profiler does not look into, as loops, or has no formula for.
 _UNCOUNTED: Final = (
@@ -27,7 +28,7 @@ def count_flops(model: Any) -> int | None:
 
     Returns:
         The number; None where it cannot be known: the shape of an example is not known, the model
-        loops, or it does something that the backend's counter does not know.
+        loops, takes text or something sparse, or does what the backend's counter does not know.
 
     Example:
         ```python
@@ -41,15 +42,22 @@ def count_flops(model: Any) -> int | None:
     example, count = _example(model), _COUNTERS.get(backend())
     if example is None or count is None:
         return None
-    return count(model, example) or None
+    with preserve_state(model, in_python=True):  # Some counters call the model.
+        return count(model, example) or None
 
 
 def _example(model: Any) -> Any:
     """Returns an example that the model takes, where that is known."""
     symbols = input_structure(model)
-    if symbols is None or any(None in each.shape[1:] for each in model.inputs):
+    if symbols is None or not all(map(_is_plain, model.inputs)):
         return None
     return _map(_zeros, symbols)
+
+
+def _is_plain(symbol: Any) -> bool:
+    """Tells whether an input takes an array of a known shape: no text, and nothing sparse."""
+    odd = any(getattr(symbol, kind, False) for kind in ("sparse", "ragged"))
+    return not odd and None not in symbol.shape[1:] and _dtype(symbol) != "string"
 
 
 def _map(function: Callable[[Any], Any], structure: Any) -> Any:
@@ -61,10 +69,14 @@ def _map(function: Callable[[Any], Any], structure: Any) -> Any:
 
 
 def _zeros(symbol: Any) -> np.ndarray[Any, Any]:
-    dtype = symbol.dtype.name if LEGACY else symbol.dtype
+    dtype = _dtype(symbol)
     if dtype == "bfloat16":
         dtype = "float32"
     return np.zeros((1, *symbol.shape[1:]), dtype)
+
+
+def _dtype(symbol: Any) -> str:
+    return str(symbol.dtype.name if LEGACY else symbol.dtype)
 
 
 def _with_tensorflow(model: Any, example: Any) -> int | None:

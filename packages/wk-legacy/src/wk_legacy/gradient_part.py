@@ -13,6 +13,7 @@ from wk_core.callbacks import argument_of_fit
 from wk_core.keras import keras, sync_state
 from wk_core.keras_saving import all_layers
 from wk_core.keras_training import has_loss, loss_scale
+from wk_core.preserved_state import preserve_random_state, preserve_state
 from wk_eval.arrays import as_array
 from wk_legacy.differentiation import Differentiation, Pass, Totals, differentiation_of
 from wk_legacy.histograms import Distribution
@@ -70,7 +71,8 @@ class GradientPart(Part):
         self._differentiation = self._last = None
         if model.built:  # Keras 2 builds some models in their first step
             differentiation = self._prepare()
-            differentiation.begin_pass()(self._data.shapes(self._batch_size), 1.0)
+            with preserve_state(model, in_python=True):  # compiling runs the model's own code
+                differentiation.begin_pass()(self._data.shapes(self._batch_size), 1.0)
 
     def take(self, epoch: int) -> MakeRow:  # noqa: ARG002
         """Returns what makes histograms and norms of the gradients.
@@ -86,7 +88,8 @@ class GradientPart(Part):
         if self._data.in_arrays and differentiation.goes_on_beside_training:
             self._last = totals
         else:
-            totals()
+            with preserve_random_state(in_python=not self._data.in_arrays):  # of drawing data
+                totals()
         names, layers = self._names, self._layers
         return lambda: _row(totals(), names, layers)
 

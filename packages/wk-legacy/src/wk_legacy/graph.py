@@ -6,6 +6,7 @@ import wandb
 from wandb.data_types import Node
 
 from wk_core.keras_graph import Call, calls_of, outputs_of
+from wk_metrics.model_info import size_of
 
 
 def draw(model: Any) -> wandb.Graph | None:
@@ -92,11 +93,10 @@ def _position(model: Any, layer: Any, inputs: list[Any]) -> int:
 
 def _node(name: str, call: Call) -> Node:
     shapes = [list(shape) for shape in call.output_shapes]
-    count_params = getattr(call.layer, "count_params", lambda: 0)  # operations have no weights
     return Node(  # type: ignore[no-untyped-call]  # wandb's
         id=name,
         name=name,
         class_name=type(call.layer).__name__,
         output_shape=shapes[0] if len(shapes) == 1 else shapes,
-        num_parameters=count_params(),
+        num_parameters=size_of(getattr(call.layer, "weights", ())),  # operations have none
     )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["REMOVED", "SUCCESSORS", "Successor"]
+__all__ = ["RENAMED", "SUCCESSORS", "Successor"]
 
 
 @dataclass(frozen=True)
@@ -56,5 +56,5 @@ SUCCESSORS: Final[dict[str, Successor]] = {
 }
 """What does the work of each argument in new code."""
 
-REMOVED: Final[dict[str, str]] = {"data_type": "input_type"}
-"""Arguments that older releases of `WandbCallback` had, and what took their place."""
+RENAMED: Final[dict[str, str]] = {"data_type": "input_type"}
+"""Names that arguments of `WandbCallback` had in older releases; all of them are taken."""

@@ -1,16 +1,21 @@
 """What a run's summary says of a model."""
 
-from typing import Any
+from typing import Any, Final
 
 import wandb
 
+from wk_core.description import described
 from wk_legacy.flops import count_flops
 from wk_legacy.graph import draw
 from wk_metrics.model_info import layer_table
 
+_NAME: Final = "WandbCallback"
+
 
 def model_facts(model: Any, *, graph: bool, flops: bool) -> dict[str, Any]:
-    """Returns what is known of a model that is built, by the name of the summary's entry.
+    """Returns what is known of a model, by the name of the summary's entry.
+
+    What cannot be had is left out, which is said with the reason.
 
     Args:
         model: The model.
@@ -21,22 +26,29 @@ def model_facts(model: Any, *, graph: bool, flops: bool) -> dict[str, Any]:
     """
     facts: dict[str, Any] = {}
     if graph:
-        drawn = draw(model)
-        if drawn is None:
-            wandb.termlog(
-                f"WandbCallback: Keras knows no graph of {model.name!r}, since it is neither "
-                "Sequential nor functional: the summary has its layers as `model/layers`."
-            )
-            facts["model/layers"] = layer_table(model)
-        else:
-            facts["graph"] = drawn
+        facts |= described(lambda: _drawn(model), "`graph`", _NAME) or {}
     if flops:
-        count = count_flops(model)
-        if count is None:
-            wandb.termlog(
-                f"WandbCallback: the operations of {model.name!r} cannot be counted here: the "
-                "summary has no `GFLOPs`."
-            )
-        else:
-            facts["GFLOPs"] = count / 1e9
+        facts |= described(lambda: _counted(model), "`GFLOPs`", _NAME) or {}
     return facts
+
+
+def _drawn(model: Any) -> dict[str, Any]:
+    drawn = draw(model)
+    if drawn is not None:
+        return {"graph": drawn}
+    wandb.termlog(
+        f"{_NAME}: Keras knows no graph of {model.name!r}, since it is neither Sequential nor "
+        "functional: the summary has its layers as `model/layers`."
+    )
+    return {"model/layers": layer_table(model)}
+
+
+def _counted(model: Any) -> dict[str, Any]:
+    count = count_flops(model)
+    if count is not None:
+        return {"GFLOPs": count / 1e9}
+    wandb.termlog(
+        f"{_NAME}: the operations of {model.name!r} cannot be counted here: the summary has no "
+        "`GFLOPs`."
+    )
+    return {}

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import wandb
+from wandb.sdk.data_types import _dtypes
 
 from wk_core.artifacts import keep_known
+from wk_eval.column_types import without_nan
 from wk_eval.pixels import PixelRange
 from wk_eval.table_image import TableImage
 
@@ -27,11 +29,30 @@ def prediction_table(
             keep_known(table._artifact_target.artifact)
     predictions = wandb.Table(columns=[], data=[])
     for name, array in outputs.items():
-        predictions.add_column(name, array if array.ndim > 1 else array.tolist())
-    predictions.add_column("val_row", list(links))
+        _add_column(predictions, name, array if array.ndim > 1 else array.tolist())
+    _add_column(predictions, "val_row", list(links))
     for name in cells[0]:
-        predictions.add_column(name, _alike([row[name] for row in cells]))
+        _add_column(predictions, name, _alike([row[name] for row in cells]))
     return predictions
+
+
+def _add_column(table: wandb.Table, name: str, cells: Any) -> None:
+    """Adds a column, whatever is in it: NaN, nothing, or cells that have no type in common."""
+    known = cells if isinstance(cells, np.ndarray) else [*map(_typed, cells)]
+    optional = any(cell is None for cell in known)
+    try:
+        table.add_column(name, known, optional=optional)
+    except TypeError:
+        table.add_column(name, [0] * len(known))
+        table._column_types.params["type_map"][name] = _dtypes.AnyType()  # type: ignore[no-untyped-call]
+    for row, cell in zip(table.data, cells, strict=True):
+        row[-1] = cell
+
+
+def _typed(cell: Any) -> Any:
+    """Returns what has the type that a cell should have: to wandb NaN is nothing."""
+    (typed,) = without_nan([cell])
+    return typed
 
 
 def _alike(column: list[Any]) -> list[Any]:

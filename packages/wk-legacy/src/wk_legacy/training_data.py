@@ -8,9 +8,10 @@ import numpy as np
 
 from wk_core.keras import LEGACY, PyDataset, backend, keras
 from wk_eval.arrays import as_array, is_tensor
+from wk_eval.endless import is_endless
+from wk_eval.rows import count_rows, is_container, take_rows
 from wk_eval.samples import describe
 
-_INFINITE: Final = -1  # what `tf.data` says of a dataset without end
 _ACCEPTED: Final = (
     "a tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or what yields such tuples, in "
     "batches, each time anew: a `tf.data.Dataset`, a Keras `PyDataset`, a PyTorch `DataLoader`"
@@ -53,7 +54,7 @@ class TrainingData:
         self._data = data
         self.in_arrays = isinstance(data, tuple)
         if self.in_arrays:
-            self._data = _map(_as_native, _parts(data))
+            self._data = _map(_with_rows, _parts(data))
             _count(self._data)
         else:
             _check_batches(data)
@@ -92,7 +93,8 @@ class TrainingData:
         return range(0, _count(self._data), size)
 
     def _slice(self, start: int, size: int) -> Batch:
-        return _batch(_map(lambda array: _as_floatx(array[start : start + size]), self._data))
+        rows = slice(start, start + size)
+        return _batch(_map(lambda array: _as_floatx(_rows_of(array, rows)), self._data))
 
     def _batches(self) -> Iterable[Any]:
         if isinstance(self._data, PyDataset):
@@ -115,9 +117,7 @@ def _check_batches(data: Any) -> None:
     refused = isinstance(data, (str, bytes, Mapping)) or is_tensor(data)
     if refused or not isinstance(data, (Iterable, PyDataset)):
         raise TypeError(f"`training_data` must be {_ACCEPTED}. Received: {type(data).__name__}")
-    cardinality = getattr(data, "cardinality", None)  # of a `tf.data.Dataset`
-    endless = callable(cardinality) and int(cardinality()) == _INFINITE
-    if endless or (isinstance(data, PyDataset) and _length(data) is None):
+    if is_endless(data):
         raise ValueError(
             "`training_data` must come to an end: take so many batches of it. Received: a "
             f"{type(data).__name__} without end"
@@ -148,7 +148,7 @@ def _count(parts: Any) -> int:
 
 
 def _length_of(array: Any) -> int:
-    return int(array.shape[0]) if len(array.shape) else 0
+    return count_rows(array) if is_container(array) or len(array.shape) else 0
 
 
 def _described(parts: Any) -> str:
@@ -191,8 +191,19 @@ def _leaves(arrays: Any) -> Iterator[Any]:
         yield arrays
 
 
+def _with_rows(array: Any) -> Any:
+    """Returns an array of which rows can be taken; what is no array is made one row by row."""
+    return array if is_container(array) else _as_native(array)
+
+
+def _rows_of(array: Any, rows: slice) -> Any:
+    return take_rows(array, rows) if is_container(array) else array[rows]
+
+
 def _as_native(array: Any) -> Any:
     """Returns an array as NumPy's, or the backend's own tensor as it is."""
+    if is_container(array):
+        return take_rows(array)
     if is_tensor(array) and type(array).__module__.partition(".")[0] == backend():
         return array
     return as_array(array)

@@ -76,9 +76,9 @@ class TrainingLog:
         for part in self._all_parts:
             part.begin(self._model)
         self._rows = RowLog(self._run, type(self._owner).__name__)
-        if self._arguments.log_batch_frequency is not None:
+        frequency = self._arguments.batch_frequency
+        if frequency is not None:
             steps = (self._owner.params or {}).get("steps")
-            frequency = self._arguments.log_batch_frequency
             self._batches = BatchRows(self._log_batch, frequency, self._model, steps)
         if self._best_model is not None:
             self._best_model.on_train_begin()
@@ -105,7 +105,7 @@ class TrainingLog:
         """
         if self._batches is not None:
             self._batches.end_epoch()
-        self._log_facts()
+        self._log_facts(is_trained=True)
         sync_state(self._model)
         makers = [part.take(epoch) for part in self._all_parts]
         numbers = self._numbers(logs)
@@ -160,8 +160,9 @@ class TrainingLog:
         if self._rows is not None:  # a thread of Keras' may come late
             self._rows.log(lambda: dict(self._numbers(logs)))
 
-    def _log_facts(self) -> None:
-        if self._facts_are_due and self._model.built:
+    def _log_facts(self, *, is_trained: bool = False) -> None:
+        # Some models train and never count as built, as those that no `call` has.
+        if self._facts_are_due and (self._model.built or is_trained):
             self._facts_are_due = False
             facts = model_facts(
                 self._model,
@@ -184,7 +185,8 @@ class TrainingLog:
             return None
         summary: Any = self._run.summary  # wandb leaves its methods untyped
         value = summary.get(f"{prefix}{self._arguments.monitor}")
-        return None if value is None else float(value)
+        is_number = isinstance(value, (int, float)) and value == value
+        return float(value) if is_number else None  # `define_metric` may have made another of it
 
 
 def _row(numbers: Mapping[str, float], makers: Sequence[MakeRow]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import wandb
 
+from wk_core.preserved_state import preserve_random_state
 from wk_eval.arrays import is_tensor
 from wk_eval.samples import Samples, batches_of, draw_samples
 from wk_legacy.painters import ImagePainter, checked_range, image_painter
@@ -66,9 +67,10 @@ class ValidationData:
             TypeError: If batches are not tuples of inputs and targets.
         """
         if self._whole is None:
-            self._whole = draw_samples(
-                self._data if isinstance(self._data, tuple) else self._all_batches(), None
-            )
+            with preserve_random_state():
+                self._whole = draw_samples(
+                    self._data if isinstance(self._data, tuple) else self._all_batches(), None
+                )
         return self._whole
 
     def batch(self) -> Samples:

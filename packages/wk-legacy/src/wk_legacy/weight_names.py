@@ -1,10 +1,11 @@
 """Names of a model's weights: stable from run to run, and distinct."""
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
+from wk_core.description import distinct
 from wk_core.keras import LEGACY
+from wk_core.keras_graph import own_layers
 
 
 def weight_names(model: Any) -> dict[int, str]:
@@ -43,22 +44,10 @@ def layer_names(model: Any) -> dict[int, str]:
     Only the model's own layers count, not those within them; the first of several that share it.
     """
     owners: dict[int, str] = {}
-    for layer in model.layers:
+    for layer in own_layers(model):
         for weight in layer.weights:
             owners.setdefault(id(weight), layer.name)
     return owners
-
-
-def distinct(names: Any) -> Iterator[str]:
-    """Yields names, with a number behind those that have come before."""
-    given: set[str] = set()
-    for name in names:
-        number, candidate = 0, name
-        while candidate in given:
-            number += 1
-            candidate = f"{name}_{number}"
-        given.add(candidate)
-        yield candidate
 
 
 def _own_name(weight: Any, model_name: str) -> str:

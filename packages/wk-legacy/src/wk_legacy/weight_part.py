@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from wk_core.description import distinct
 from wk_core.keras import sync_state
+from wk_core.keras_graph import own_layers
 from wk_core.keras_training import frozen_value
 from wk_eval.arrays import as_array
 from wk_legacy.histograms import Distribution
 from wk_legacy.part import MakeRow, Part
-from wk_legacy.weight_names import distinct, weight_names
+from wk_legacy.weight_names import weight_names
 
 
 class WeightPart(Part):
@@ -43,7 +45,7 @@ def _parameter_names(model: Any) -> Iterator[tuple[int, str]]:
     """
     names = weight_names(model)
     short: dict[int, str] = {}
-    for layer in model.layers:
+    for layer in own_layers(model):
         keys = list(dict.fromkeys(map(id, layer.weights)))
         shared = any(key in short for key in keys)
         is_biased = len(keys) == 2 and names[keys[1]].rpartition("/")[2] in ("bias", "beta")

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 
+from wk_core.keras_training import is_compiled
 from wk_legacy.differentiation.stateless import Stateless, StatelessLoss
 
 
@@ -28,7 +29,7 @@ def of_model(model: Any) -> Stateless:
         ]
         return gradients, total + value * factor, state
 
-    if model.run_eagerly:
+    if not is_compiled(model):
         return Stateless(loss, add, goes_on_beside_training=False)
     devices = {device for weight in loss.weights for device in weight.value.devices()}
     beside = all(device.platform == "cpu" for device in devices)

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from wk_core.keras_saving import metric_variables
-from wk_core.keras_training import training_loss, training_outputs
+from wk_core.keras_training import is_compiled, training_loss, training_outputs
+from wk_core.preserved_state import preserve_state
 from wk_legacy.differentiation import Pass, Totals
 from wk_legacy.training_data import Batch
 
@@ -26,7 +26,7 @@ class _Kept:
         self._model = model
         self._weights = list(model.trainable_variables)
         self._step = (
-            self._add if model.run_eagerly else tf.function(self._add, reduce_retracing=True)
+            tf.function(self._add, reduce_retracing=True) if is_compiled(model) else self._add
         )
 
     def begin_pass(self) -> Pass:
@@ -34,12 +34,9 @@ class _Kept:
         return self._totals
 
     def _totals(self, batches: Iterable[Batch], scale: float) -> Totals:
-        model = self._model
-        variables = [*model.non_trainable_variables, *metric_variables(model)]
-        kept = [(variable, variable.read_value()) for variable in variables]
         gradients = [tf.zeros(weight.shape, _precise(weight.dtype)) for weight in self._weights]
         loss, samples = tf.zeros(()), 0
-        try:
+        with preserve_state(self._model, weights=True, in_python=True):
             for batch in batches:
                 samples += batch.count
                 gradients, loss = self._step(
@@ -49,9 +46,6 @@ class _Kept:
                     np.float32(scale),
                     np.float32(batch.count / scale),
                 )
-        finally:
-            for variable, value in kept:
-                variable.assign(value)
         return Totals(gradients, samples, loss)
 
     def _add(

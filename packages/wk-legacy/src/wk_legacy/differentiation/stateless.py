@@ -8,6 +8,8 @@ import numpy as np
 
 from wk_core.keras import keras
 from wk_core.keras_training import frozen_value, training_loss, training_outputs
+from wk_core.layer_state import has_state_beside_variables
+from wk_core.preserved_state import preserve_state
 from wk_legacy.differentiation import Pass, Totals
 from wk_legacy.training_data import Batch
 
@@ -29,7 +31,7 @@ class StatelessLoss:
     """
 
     def __init__(self, model: Any) -> None:
-        self._model = model
+        self.model = model
         self.weights: list[Any] = list(model.trainable_variables)
         self.state: list[Any] = list(model.non_trainable_variables)
 
@@ -47,8 +49,8 @@ class StatelessLoss:
         x, y, sample_weight = batch
         mapping = zip([*self.weights, *self.state], [*values, *state], strict=True)
         with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
-            outputs = training_outputs(self._model, x)
-            loss = training_loss(self._model, x, y, outputs, sample_weight)
+            outputs = training_outputs(self.model, x)
+            loss = training_loss(self.model, x, y, outputs, sample_weight)
             after = [scope.get_current_value(variable) for variable in self.state]
         return loss * keras.ops.cast(scale, loss.dtype), after
 
@@ -62,13 +64,16 @@ class Stateless:
         loss: The loss.
         step: What adds a batch.
         goes_on_beside_training: Whether a pass may go on while the model trains: where the step is
-            compiled, and where memory is not short, as it is on accelerators.
+            compiled, and where memory is not short, as it is on accelerators. It does not where
+            layers keep something that the step would write to.
     """
 
     def __init__(self, loss: StatelessLoss, step: Step, *, goes_on_beside_training: bool) -> None:
         self._loss = loss
         self._step = step
-        self.goes_on_beside_training = goes_on_beside_training
+        self.goes_on_beside_training = goes_on_beside_training and not has_state_beside_variables(
+            loss.model
+        )
 
     def begin_pass(self) -> Pass:
         """Returns what takes the gradients at the values that the weights have now."""
@@ -80,6 +85,14 @@ class Stateless:
         )
 
     def _totals(
+        self, weights: list[Any], state: list[Any], batches: Iterable[Batch], scale: float
+    ) -> Totals:
+        if self.goes_on_beside_training:
+            return self._added_up(weights, state, batches, scale)
+        with preserve_state(self._loss.model):
+            return self._added_up(weights, state, batches, scale)
+
+    def _added_up(
         self, weights: list[Any], state: list[Any], batches: Iterable[Batch], scale: float
     ) -> Totals:
         gradients = [

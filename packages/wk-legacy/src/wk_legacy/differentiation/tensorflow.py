@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from wk_core.keras_training import is_compiled
 from wk_legacy.differentiation.stateless import Stateless, StatelessLoss
 
 
@@ -32,7 +33,7 @@ def of_model(model: Any) -> Stateless:
         ]
         return gradients, total + tf.cast(value, total.dtype) * factor, state
 
-    if model.run_eagerly:
+    if not is_compiled(model):
         return Stateless(loss, step, goes_on_beside_training=False)
     beside = all("CPU" in weight.value.device for weight in loss.weights)
     compiled = tf.function(step, reduce_retracing=True, autograph=False)

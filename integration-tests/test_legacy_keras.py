@@ -126,3 +126,137 @@ def test_checkpoints(tmp_path):
     aliases = [set(artifact.aliases) for artifact in read_run(directory).artifacts]
     assert len(aliases) == 15
     assert {"latest", "best", "epoch_0"} in aliases
+
+
+OLDER_OPTIMIZERS = """
+import sys
+import numpy as np
+import tensorflow as tf
+import wandb
+from wk_metrics import WandbMetricsLogger
+
+old, new = tf.keras.optimizers.legacy, tf.keras.optimizers
+scaled = tf.keras.mixed_precision.LossScaleOptimizer
+schedule = new.schedules.ExponentialDecay(0.1, 1, 0.5)
+
+class Own(new.schedules.LearningRateSchedule):
+    def __init__(self):
+        self.factor = tf.Variable(1.0, trainable=False)
+
+    def __call__(self, step):
+        return 0.1 * self.factor / (1.0 + tf.cast(step, tf.float32))
+
+own = Own()
+lower = tf.keras.callbacks.LambdaCallback(
+    on_epoch_end=lambda epoch, logs: own.factor.assign(own.factor * 0.5)
+)
+by_epoch = tf.keras.callbacks.LearningRateScheduler(lambda epoch, _: 0.1 / 2**epoch)
+x, y = np.zeros((8, 2)), np.zeros((8, 1))
+
+for number, (optimizer, others) in enumerate(
+    [
+        (old.SGD(schedule), []),
+        (old.SGD(0.1), [by_epoch]),
+        (old.SGD(0.1, decay=0.5), []),
+        (old.Adam(own), [lower]),
+        (new.Adam(own), [lower]),
+        (old.SGD(lambda: 0.25), []),
+        (scaled(old.SGD(schedule)), []),
+        (scaled(new.SGD(schedule)), []),
+    ]
+):
+    own.factor.assign(1.0)
+    with wandb.init(project="test", dir=f"{sys.argv[1]}/{number}"):
+        model = tf.keras.Sequential([tf.keras.layers.InputLayer((2,)), tf.keras.layers.Dense(1)])
+        model.compile(optimizer, "mse")
+        logger = WandbMetricsLogger("batch")
+        model.fit(x, y, batch_size=4, epochs=2, verbose=0, callbacks=[*others, logger])
+"""
+
+
+def test_learning_rates_of_the_older_optimizers(tmp_path):
+    expected = [
+        [0.1, 0.05, 0.025, 0.0125],
+        [0.1, 0.1, 0.05, 0.05],
+        [0.1, 0.1 / 1.5, 0.1 / 2, 0.1 / 2.5],
+        [0.1, 0.05, 0.05 / 3, 0.05 / 4],
+        [0.1, 0.05, 0.05 / 3, 0.05 / 4],
+        [0.25] * 4,
+        [0.1, 0.05, 0.025, 0.0125],
+        [0.1, 0.05, 0.025, 0.0125],
+    ]
+    for number in range(len(expected)):
+        (tmp_path / str(number)).mkdir()
+    process = run_script(OLDER_OPTIMIZERS, str(tmp_path), TF_USE_LEGACY_KERAS="1")
+    assert process.returncode == 0, process.stderr
+    for number, rates in enumerate(expected):
+        written = read_run(tmp_path / str(number))
+        assert written.column("batch/learning_rate") == pytest.approx(rates), number
+        assert written.column("epoch/learning_rate") == pytest.approx(rates[1::2]), number
+
+
+RESUMED = """
+import sys
+import numpy as np
+import tensorflow as tf
+import wandb
+from wk_checkpoint import WandbModelCheckpoint, restore
+
+keras = tf.keras
+x = np.random.default_rng(0).random((40, 4, 2)).astype("float32")
+y = x.sum((1, 2))[:, None]
+
+class Data(keras.utils.Sequence):
+    def __len__(self):
+        return 10
+
+    def __getitem__(self, index):
+        return x[4 * index : 4 * index + 4], y[4 * index : 4 * index + 4]
+
+class Interrupt(keras.callbacks.Callback):
+    trained = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.trained += 1
+        if self.trained == 14:
+            raise KeyboardInterrupt
+
+def compiled(seed):
+    keras.utils.set_random_seed(seed)
+    dropping = keras.layers.LSTM(6, dropout=0.3, recurrent_dropout=0.2)
+    layers = [keras.Input((4, 2)), dropping, keras.layers.Dropout(0.5), keras.layers.Dense(1)]
+    model = keras.Sequential(layers)
+    model.compile("adam", "mse")
+    return model
+
+said = []
+wandb.termwarn = lambda text, *_, **__: said.append(text)
+with wandb.init(project="test", dir=sys.argv[1]):
+    for keeps in (False, True):
+        if keeps:
+            keras.backend.experimental.enable_tf_random_generator()
+            whole = compiled(7)
+            whole.fit(Data(), epochs=3, verbose=0, shuffle=False)
+        path = f"{sys.argv[1]}/{keeps}.weights.h5"
+        saving = WandbModelCheckpoint(path, "loss", save_weights_only=True, save_freq=4)
+        try:
+            callbacks = [Interrupt(), saving]
+            compiled(7).fit(Data(), epochs=3, verbose=0, shuffle=False, callbacks=callbacks)
+        except KeyboardInterrupt:
+            pass
+        saving.on_train_end()
+        again = compiled(8)
+        state = restore(again, path)
+        assert (state.initial_epoch, state.batch) == (1, 2), state
+        state.fit(again, Data(), epochs=3, verbose=0, shuffle=False)
+        if not keeps:
+            assert [text for text in said if "enable_tf_random_generator" in text], said
+            said.clear()
+assert not said, said
+assert all(map(np.array_equal, again.get_weights(), whole.get_weights()))
+"""
+
+
+def test_going_on_with_dropout_in_the_middle_of_an_epoch(tmp_path):
+    process = run_script(RESUMED, str(tmp_path), TF_USE_LEGACY_KERAS="1")
+    assert process.returncode == 0, process.stderr[-3000:]

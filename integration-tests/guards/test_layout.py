@@ -10,6 +10,7 @@ TOP_LEVEL = {
     ".ci",
     ".github",
     ".gitignore",
+    ".python-version",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "LICENSE",

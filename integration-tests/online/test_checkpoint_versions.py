@@ -13,7 +13,6 @@ from online.reading import aliases, download, read, read_path, staged_files, syn
 from server.commands import WandbServer
 from wk_checkpoint import WandbModelCheckpoint
 from wk_core.keras import backend, keras, sync_state
-from wk_core.keras_saving import build_optimizer
 from wk_testing.resuming import BATCHES, Shuffled, Witness, random_model, same, values
 
 SCORES = [3.0, 1.0, 2.0, 1.5]
@@ -88,6 +87,8 @@ def test_version_holds_what_its_aliases_and_metadata_say(tmp_path: Path):
         assert metadata.pop("saved_at") > 0
         assert metadata == {
             "saved_by": "wk-checkpoint",
+            "run": run.id,
+            "callback": None,
             "epoch": epoch,
             "batch": None,
             "global_step": (epoch + 1) * BATCHES,
@@ -95,6 +96,7 @@ def test_version_holds_what_its_aliases_and_metadata_say(tmp_path: Path):
             "monitor": "score",
             "monitored_value": SCORES[epoch],
             "score": -SCORES[epoch],
+            "mode": "min",
             "is_best": epoch < 2,
             "format": "keras",
             "whole_model": True,
@@ -149,7 +151,7 @@ def test_save_best_only_logs_the_improving_epochs(tmp_path: Path):
         assert version.metadata["format"] == "weights.h5"
         assert not version.metadata["whole_model"]
         model = random_model(seed=8)
-        build_optimizer(model)
+        model.optimizer.build(model.trainable_variables)
         model.load_weights(download(version, tmp_path / number))
         seen = witness.seen[version.metadata["epoch"]]
         assert same(without_seeds(values(model)), without_seeds(seen))
@@ -181,7 +183,7 @@ def test_synced_offline_checkpoints_are_the_online_ones(wandb_server: WandbServe
     assert aliases(synced) == aliases(online)
     for one, other in zip(versions(online).values(), versions(synced).values(), strict=True):
         assert (other.digest, other.size, other.type) == (one.digest, one.size, one.type)
-        facts = [{**each.metadata, "saved_at": None} for each in (one, other)]
+        facts = [{**each.metadata, "saved_at": None, "run": None} for each in (one, other)]
         assert facts[0] == facts[1]
     assert {each.version for each in synced.logged_artifacts() if each.type == "model"} == {
         "v0",

@@ -90,6 +90,18 @@ def test_epochs_alone():
     assert len(column(seen, "epoch/loss")) == 6
 
 
+@pytest.mark.backend_free
+@pytest.mark.usefixtures("wandb_server")
+@pytest.mark.parametrize("summary", ["max", "min", "mean", "last", "none", "copy", "min,max"])
+def test_summary_as_the_user_wants_it(summary):
+    for part in range(2):
+        with wandb.init(project="p", id="resumed", resume="allow") as run:
+            for axis in ("epoch/epoch", "batch/batch_step"):
+                run.define_metric(axis, summary=summary)
+            fit(counting_model(), part * 2 * STEPS, callbacks=[WandbMetricsLogger(1)])
+    assert_whole(run, every=1)
+
+
 def classify(*callbacks, epochs, initial_epoch=0, model=None):
     (model or classifier()).fit(
         images(), classes(), epochs=epochs, initial_epoch=initial_epoch, verbose=0,

@@ -13,7 +13,7 @@ import wandb
 from wk_testing.client import end_client
 from wk_testing.wandb_file import RunFile, read_run
 
-__all__ = ["no_network", "offline_environment", "offline_run", "read_back"]
+__all__ = ["no_disabled_run", "no_network", "offline_environment", "offline_run", "read_back"]
 
 StartRun = Callable[..., wandb.Run]
 
@@ -50,6 +50,14 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def no_disabled_run() -> Iterator[None]:
+    """Ends a disabled run that a test has left active: wandb's `with` does not (0.31)."""
+    yield
+    if wandb.run is not None and wandb.run.disabled:
+        wandb.run.finish()
 
 
 @pytest.fixture

@@ -1,0 +1,48 @@
+"""Checks of many layers in one model, and of each alone where something is wrong with one."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from layers.case import Groups, LayerCase
+from wk_core.keras import backend
+
+__all__ = ["Check", "check_all", "left_out", "usable"]
+
+Check = Callable[[Sequence[LayerCase]], Sequence[str]]
+"""Trains layers together; returns what is wrong, and may raise."""
+
+
+def check_all(group: Sequence[LayerCase], check: Check) -> None:
+    """Fails if something is wrong with one of the layers, and says with which.
+
+    Args:
+        group: Uses of layers.
+        check: What is checked.
+    """
+    cases = usable(group)
+    if not cases:
+        pytest.skip(f"none of them can be used on {backend()}: see the other tests left out")
+    wrong = _outcome(cases, check)
+    if wrong:
+        alone = {case.name: _outcome([case], check) for case in cases} if len(cases) > 1 else {}
+        guilty = {name: what for name, what in alone.items() if what}
+        pytest.fail("\n".join(f"{name}: {what}" for name, what in (guilty or {"": wrong}).items()))
+
+
+def usable(group: Sequence[LayerCase]) -> list[LayerCase]:
+    """Returns the uses that this backend has."""
+    return [case for case in group if backend() not in case.cannot]
+
+
+def left_out(groups: Groups) -> list[LayerCase]:
+    """Returns the uses that this backend does not have."""
+    return [case for group in groups.values() for case in group if backend() in case.cannot]
+
+
+def _outcome(cases: Sequence[LayerCase], check: Check) -> Any:
+    try:
+        return list(check(cases))
+    except Exception as error:  # to be told with the layer's name
+        return f"{type(error).__name__}: {error}"

@@ -1,0 +1,86 @@
+"""Callbacks and the user add to one row of an epoch; none of them closes it for the others."""
+
+import time
+
+import pytest
+import wandb
+
+from wk_core.keras import keras
+from wk_eval import RegressionEval
+from wk_legacy import GradientLogger, WandbCallback, WeightLogger
+from wk_metrics import WandbMetricsLogger
+from wk_testing.training import counting_model, fit
+
+pytestmark = pytest.mark.backend_free
+
+EPOCHS = 4
+
+
+class LogByEpoch(keras.callbacks.Callback):
+    """Logs as many scripts do, a moment later than the other callbacks."""
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
+        time.sleep(0.2)
+        wandb.log({"mine": epoch}, step=epoch)
+
+
+class AddToEpoch(keras.callbacks.Callback):
+    """Adds to the row that is open, or comes next."""
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
+        wandb.log({"mine": epoch}, commit=False)
+
+
+def data():
+    import numpy as np
+
+    x = np.linspace(0, 1, 16, dtype="float32").reshape(8, 2)
+    return x, x.sum(1, keepdims=True)
+
+
+OTHERS = {
+    "weights": lambda: [WeightLogger()],
+    "gradients": lambda: [GradientLogger(data())],
+    "evaluation": lambda: [RegressionEval(data())],
+    "all": lambda: [WeightLogger(), GradientLogger(data()), RegressionEval(data())],
+}
+
+
+@pytest.mark.parametrize("position", ["first", "between", "last"])
+@pytest.mark.parametrize("others", OTHERS.values(), ids=OTHERS)
+def test_rows_with_the_epoch_as_step(offline_run, read_back, others, position):
+    run = offline_run()
+    mine, logger = LogByEpoch(), WandbMetricsLogger()
+    order = {
+        "first": [mine, logger, *others()],
+        "between": [*others(), logger, mine],
+        "last": [logger, *others(), mine],
+    }
+    fit(counting_model(), callbacks=order[position], epochs=EPOCHS)
+
+    written = read_back(run)
+    assert written.column("mine") == written.column("epoch/epoch") == list(range(EPOCHS))
+    assert [row["_step"] for row in written.rows("mine")] == list(range(EPOCHS))
+    assert [row["mine"] for row in written.rows("epoch/epoch")] == list(range(EPOCHS))
+
+
+@pytest.mark.parametrize("position", ["first", "last"])
+@pytest.mark.parametrize(
+    "callbacks",
+    [
+        lambda: [WandbMetricsLogger(), WeightLogger()],
+        lambda: [WandbMetricsLogger("batch"), WeightLogger(), GradientLogger(data())],
+        lambda: [WandbCallback(save_model=False, log_weights=True)],
+        lambda: [WandbCallback(save_model=False, log_batch_frequency=1)],
+        lambda: [WeightLogger()],
+    ],
+    ids=["epochs", "batches", "legacy", "legacy by batch", "weights alone"],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_values_without_a_step(offline_run, read_back, callbacks, position):
+    run = offline_run()
+    mine = [AddToEpoch()]
+    order = [*mine, *callbacks()] if position == "first" else [*callbacks(), *mine]
+    fit(counting_model(), callbacks=order, epochs=EPOCHS)
+
+    assert read_back(run).column("mine") == list(range(EPOCHS))

@@ -1,10 +1,14 @@
 """Rates that the number of the batch does not tell are read behind the update that used them."""
 
+import time
+
 import keras
 import numpy as np
 import pytest
 import wandb
 
+import wk_metrics.learning_rate
+from wk_core.optimizers import find_optimizers
 from wk_metrics import WandbMetricsLogger
 
 BACKEND = keras.backend.backend()
@@ -174,11 +178,40 @@ def test_rate_that_cannot_be_computed_is_left_out(offline_run, read_back, log_fr
     assert len(said) <= 1
 
 
+class Slow(keras.callbacks.Callback):
+    """Keeps the ends of batches in Keras' pool of threads while the training goes on."""
+
+    async_safe = True
+
+    def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002
+        time.sleep(0.02)
+
+
+def test_batches_that_end_while_the_optimizers_are_looked_up(offline_run, read_back, monkeypatch):
+    def slowly(model):
+        time.sleep(0.05)
+        return find_optimizers(model)
+
+    monkeypatch.setattr(wk_metrics.learning_rate, "find_optimizers", slowly)
+    model, run = model_of(RateUsed(0.1)), offline_run()
+    fit(model, [Slow(), WandbMetricsLogger("batch", run=run)])
+
+    assert logged(read_back(run), "batch") == of("batch", model.optimizer.rates)
+
+
 @both
 @pytest.mark.parametrize("logger_comes", ["first", "last"])
-@pytest.mark.parametrize(("hook", "after"), [("on_epoch_begin", 1), ("on_train_batch_begin", 6)])
+@pytest.mark.parametrize(
+    ("hook", "after"),
+    [
+        ("on_epoch_begin", 1),
+        ("on_train_batch_begin", 6),
+        ("on_train_batch_begin", 7),
+        ("on_train_batch_end", 7),
+    ],
+)
 def test_model_that_is_compiled_anew(offline_run, read_back, hook, after, logger_comes, log_freq):
-    if BACKEND == "jax" and hook == "on_train_batch_begin":
+    if BACKEND == "jax" and hook != "on_epoch_begin":
         pytest.skip("Keras' step on JAX has the old optimizer's state until the epoch ends")
     first, second, hooks = RateUsed(0.01), RateUsed(1e-4), []
     model, run = model_of(first), offline_run()
@@ -191,7 +224,7 @@ def test_model_that_is_compiled_anew(offline_run, read_back, hook, after, logger
         hooks.append(None)
 
     callbacks = [WandbMetricsLogger(log_freq, run=run), Call(hook, compile_anew)]
-    fit(model, callbacks if logger_comes == "first" else callbacks[::-1])
+    fit(model, [Slow(), *(callbacks if logger_comes == "first" else callbacks[::-1])])
 
     rates = first.rates + second.rates
     assert len(rates) == STEPS * EPOCHS

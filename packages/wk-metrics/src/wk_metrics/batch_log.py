@@ -67,6 +67,7 @@ class BatchLog:
         self._lock = threading.Lock()
         self._begun = 0
         self._ended = 0
+        self._newest: int | None = None  # the first batch of the execution that began last
         self._pooled = backend() != "tensorflow"
         self._trainer = threading.get_ident()
         self._background = Background("wk_metrics.batch_log", capacity=_CAPACITY)
@@ -84,6 +85,7 @@ class BatchLog:
         """Begins a new epoch behind the batches of the last one."""
         self._epoch_start = self.next_batch
         self._batches = EpochBatches(self._stride)
+        self._newest = None
         self._trained_before = None if self._stride == 1 else self._count()
 
     def begin(self, first: int) -> None:
@@ -93,7 +95,17 @@ class BatchLog:
         if self._has_written:
             self.complete()
         if self._rates.are_outdated:
+            self.look_behind()
             self._rates.look_again(first)
+        self._newest = first
+
+    def look_behind(self) -> None:
+        """Looks up, in the training thread, which optimizer the newest execution was trained by.
+
+        To be called when it is over, and before the next one.
+        """
+        if self._newest is not None:
+            self._rates.look_behind(self._newest, self._newest + self._stride - 1)
 
     def read_rates(self, last: int) -> None:
         """Reads, in the training thread, what is to be known of the execution that just ended.
@@ -106,13 +118,16 @@ class BatchLog:
 
     def end(self, last: int, logs: Mapping[str, Any]) -> None:
         """Takes what the hook got at the end of batch `last`, in any thread and order."""
-        if self._rates.are_outdated:
-            self._rates.look_behind(last + 1 - self._stride, last)
+        self._pooled = threading.get_ident() != self._trainer
+        if self._rates.are_outdated and not self._pooled:
+            self.look_behind()
         with self._lock:
-            for execution in self._batches.add(last, dict(logs)):
-                self._submit(execution)
+            self._batches.add(last, dict(logs))
+            # In a pool, an optimizer that came meanwhile is looked up before the next batch begins.
+            if not (self._rates.are_outdated and self._pooled):
+                for execution in self._batches.ready():
+                    self._submit(execution)
             self._ended += 1
-            self._pooled = threading.get_ident() != self._trainer
 
     def end_epoch(self) -> int:
         """Logs what is left of the epoch; returns how many batches it had."""

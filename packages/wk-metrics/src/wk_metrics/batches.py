@@ -38,10 +38,13 @@ class EpochBatches:
         self._released = 0
         self.count = 0
 
-    def add(self, last: int, logs: Mapping[str, Any]) -> Iterator[Execution]:
-        """Takes what a hook was called with; gives the executions whose turn has come."""
+    def add(self, last: int, logs: Mapping[str, Any]) -> None:
+        """Takes what a hook was called with."""
         heapq.heappush(self._arrived, (last, logs))
         self.count = max(self.count, last + 1)
+
+    def ready(self) -> Iterator[Execution]:
+        """Gives the executions whose turn has come."""
         while len(self._arrived) > self._held_back and self._next_has_arrived():
             yield self._release()
 

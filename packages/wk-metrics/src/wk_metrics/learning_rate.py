@@ -1,7 +1,8 @@
 """The learning rates of a model's optimizers, by batch of the epoch."""
 
+import sys
 from functools import partial
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import wandb
 
@@ -10,6 +11,16 @@ from wk_core.optimizers import find_optimizers, is_optimizer, parts_of
 from wk_metrics.optimizer_rate import OptimizerRate
 from wk_metrics.rate import Deferred
 
+_PAST_THE_EPOCH: Final = sys.maxsize
+
+
+class _Era(NamedTuple):
+    """The rates of the optimizers that train from one batch of the epoch on."""
+
+    first: int
+    rates: dict[str, OptimizerRate]
+    must_be_read: bool
+
 
 class LearningRates:
     """The learning rates of a model's optimizers during one `fit`.
@@ -17,6 +28,8 @@ class LearningRates:
     Which optimizers a model has may change at any time: a callback compiles it anew, a training
     step makes one. Most rates follow from the number of the batch. Where one does not, as where the
     training step is the user's own, each execution's has to be read right behind it.
+
+    Only the thread that trains looks the optimizers up; batches may be asked for in any other.
 
     Args:
         model: The model that is trained.
@@ -32,12 +45,16 @@ class LearningRates:
         self._batch_wise = batch_wise
         self._in_fit = in_fit
         self._main: Any = None
-        self._rates: dict[str, OptimizerRate] = {}
+        self._eras = (_Era(0, {}, must_be_read=False),)
         self._read: dict[int, dict[str, Deferred]] = {}
         self._of_epoch: dict[str, Deferred] | None = None
         self._unknown: set[str] = set()
-        self.must_be_read = False
         self.look_again(afterwards=afterwards)
+
+    @property
+    def must_be_read(self) -> bool:
+        """Whether `read` has to be called behind each execution that is asked for."""
+        return self._eras[-1].must_be_read
 
     @property
     def are_outdated(self) -> bool:
@@ -53,7 +70,7 @@ class LearningRates:
             first: The number of its first batch, within the epoch.
             last: That of its last one.
         """
-        before = self._rates.get("learning_rate")
+        before = self._eras[-1].rates.get("learning_rate")
         if self.are_outdated and not (before is not None and before.has_trained(first)):
             self.look_again(first, afterwards=True, trained=last + 1 - first)
 
@@ -67,27 +84,31 @@ class LearningRates:
             afterwards: Whether a new one may have been applied already.
             trained: How many batches a new one has trained, from `next_batch` on.
         """
-        self._main = getattr(self._model, "optimizer", None)
-        if self._main is not None and not is_optimizer(self._main):
-            self._say_unknown("learning_rate", f"{type(self._main).__name__} has none that shows")
-        before, self._rates = self._rates, {}
+        main = getattr(self._model, "optimizer", None)
+        if main is not None and not is_optimizer(main):
+            self._say_unknown("learning_rate", f"{type(main).__name__} has none that shows")
+        before, rates = self._eras[-1].rates, dict[str, OptimizerRate]()
         for key, optimizer in optimizers_by_key(self._model).items():
             rate = before.get(key)
             if rate is None or not rate.is_of(optimizer):
                 rate = self._rate_of(key, optimizer, next_batch, is_new=afterwards, trained=trained)
             if rate is not None:
-                self._rates[key] = rate
+                rates[key] = rate
+        if rates != before:
+            must_be_read = any(rate.must_be_read for rate in rates.values())
+            self._eras = (*self._eras, _Era(next_batch, rates, must_be_read))
         for key, rate in before.items():
-            if self._rates.get(key) is not rate:
+            if rates.get(key) is not rate:
                 rate.close()
-        self.must_be_read = any(rate.must_be_read for rate in self._rates.values())
+        self._main = main  # last: `are_outdated` holds until the new ones are there
 
     def start_epoch(self) -> None:
         """Takes up the optimizers and their counts; to be called when an epoch begins."""
         self._read.clear()
         self._of_epoch = None
         self.look_again()
-        for rate in self._rates.values():
+        self._eras = (self._eras[-1]._replace(first=0),)
+        for _, rate in self._all:
             rate.start_epoch()
 
     def read(self, first: int, last: int) -> None:
@@ -113,10 +134,11 @@ class LearningRates:
             first: The batch at which Keras started the execution that ended with `last`.
             last: The batch.
         """
-        if self.must_be_read:
+        era = next(era for era in reversed(self._eras) if era.first <= first)
+        if era.must_be_read:
             return self._read.pop(first, {})
         return _known(
-            {key: self._careful(key, rate.of_batch, first, last) for key, rate in self._all}
+            {key: self._careful(key, rate.of_batch, first, last) for key, rate in era.rates.items()}
         )
 
     @property
@@ -131,8 +153,10 @@ class LearningRates:
 
     def read_epoch(self) -> None:
         """Reads the rates of the epoch that has just ended, before any callback changes one."""
-        self.look_again(afterwards=True)
-        self._of_epoch = _known({key: self._careful(key, rate.of_epoch) for key, rate in self._all})
+        self.look_again(_PAST_THE_EPOCH, afterwards=True)
+        self._of_epoch = {}
+        for key, rate in dict.fromkeys(pair for era in self._eras for pair in era.rates.items()):
+            self._of_epoch.update(_known({key: self._careful(key, rate.of_epoch)}))
 
     def of_epoch(self) -> dict[str, Deferred]:
         """Returns the rates that were last used in an epoch, by key, when it has ended."""
@@ -143,12 +167,12 @@ class LearningRates:
 
     def close(self) -> None:
         """Ends the observation of the optimizers."""
-        for rate in self._rates.values():
+        for _, rate in self._all:
             rate.close()
 
     @property
     def _all(self) -> list[tuple[str, OptimizerRate]]:
-        return list(self._rates.items())
+        return list(self._eras[-1].rates.items())
 
     def _rate_of(
         self, key: str, optimizer: Any, next_batch: int, *, is_new: bool, trained: int

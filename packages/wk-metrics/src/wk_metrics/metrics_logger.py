@@ -325,6 +325,8 @@ class WandbMetricsLogger(WithoutItsRun, keras.callbacks.Callback):  # type: igno
             self._attend_batches()
 
     def _read_epoch(self, *_: Any, **__: Any) -> None:
+        if self._batches is not None:
+            self._batches.look_behind()
         if self._rates is not None:
             self._rates.read_epoch()
         if self._batches is not None:

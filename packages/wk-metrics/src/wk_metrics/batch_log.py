@@ -138,23 +138,13 @@ class BatchLog:
 
     def complete(self) -> None:
         """Closes the last row, if it was left open, or if the user has opened one behind it."""
-        self._has_written = False
-        if (self._leaves_open or self._rows.is_open) and not self._rows.has_finished:
-            self._leaves_open = False
-            self._background.submit(self._rows.commit)
+        with self._lock:
+            self._complete()
 
     def write(self, prefix: str, logs: Mapping[str, Any], facts: Mapping[str, Deferred]) -> None:
         """Writes a row behind those that were handed over before."""
-        if self._rows.has_finished:
-            return
-        if self._leaves_open:
-            self.complete()
-        # The user's values of the same batch may come before it, and behind it.
-        self._has_written, self._leaves_open = True, self._rows.is_shared
-        if self._leaves_open:
-            self._rows.start_keeping()
-        write = partial(self._rows.write, prefix, dict(logs), facts, stays_open=self._leaves_open)
-        self._background.submit(write)
+        with self._lock:
+            self._write(prefix, dict(logs), facts)
 
     def close(self) -> None:
         """Waits until everything is logged.
@@ -175,7 +165,25 @@ class BatchLog:
             return
         facts = self._rates.of_batch(first, last)
         facts["batch_step"] = self._epoch_start + last
-        self.write("batch", logs, facts)
+        self._write("batch", logs, facts)
+
+    def _write(self, prefix: str, logs: Mapping[str, Any], facts: Mapping[str, Deferred]) -> None:
+        if self._rows.has_finished:
+            return
+        if self._leaves_open:
+            self._complete()
+        # The user's values of the same batch may come before it, and behind it.
+        self._has_written, self._leaves_open = True, self._rows.is_shared
+        if self._leaves_open:
+            self._rows.start_keeping()
+        write = partial(self._rows.write, prefix, logs, facts, stays_open=self._leaves_open)
+        self._background.submit(write)
+
+    def _complete(self) -> None:
+        self._has_written = False
+        if (self._leaves_open or self._rows.is_open) and not self._rows.has_finished:
+            self._leaves_open = False
+            self._background.submit(self._rows.commit)
 
     def _true_count(self) -> int | None:
         """Returns how many batches the epoch had; the hooks count past the last one."""

@@ -84,7 +84,8 @@ class Background:
                 self._hurry.set()
                 self._progress.wait_for(lambda: len(self._tasks) < self._capacity)
                 self._waiting_for_room -= 1
-        self._raise_error()
+        if self._error is not None:
+            self._raise_error()
 
     def flush(self) -> None:
         """Waits until every task submitted so far has run.

@@ -21,12 +21,14 @@ class RunRows:
     """Sees all rows that this process logs to a run, and knows which one is open.
 
     Attributes:
+        is_open: Whether there is a row that is not complete.
         is_shared: Whether the user has left a row open since this run is looked at.
         uses_steps: Whether the user has named the step of a row: then a row that comes late must
             not be the one that lets the step go past the user's.
     """
 
     def __init__(self) -> None:
+        self.is_open = False
         self.is_shared = False
         self.uses_steps = False
         self._lock = threading.RLock()
@@ -101,11 +103,6 @@ class RunRows:
         return finished
 
     @property
-    def is_open(self) -> bool:
-        """Whether there is a row that is not complete."""
-        return self._open is not None
-
-    @property
     def is_due(self) -> bool:
         """Whether the open row would be complete, but for rows that belong to it."""
         return self._when_quiet is not None
@@ -177,6 +174,7 @@ class RunRows:
             if step is not None and step != self._step:  # the one before is complete
                 self._open, self._step = None, step
             self._open = {**(self._open or {}), **_numbers(row)} if stays_open else None
+            self.is_open = stays_open
 
     def _make_room(self, run: wandb.Run, row: Mapping[str, Any]) -> None:
         """Commits the open row, if a new one would replace values of it."""

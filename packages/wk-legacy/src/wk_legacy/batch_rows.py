@@ -45,7 +45,8 @@ class BatchRows:
     def end(self, last: int, logs: Mapping[str, Any]) -> None:
         """Takes what the hook got at the end of batch `last` of the epoch."""
         with self._lock:
-            for execution in self._batches.add(last, dict(logs)):
+            self._batches.add(last, dict(logs))
+            for execution in self._batches.ready():
                 self._log_if_due(execution)
 
     def end_epoch(self) -> None:

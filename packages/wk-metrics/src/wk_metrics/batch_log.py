@@ -56,6 +56,7 @@ class BatchLog:
         steps_per_execution: int,
     ) -> None:
         self._rows = rows
+        self._run_rows = rows.run_rows
         self._frequency = frequency
         self._rates = rates
         self._count = count
@@ -73,7 +74,8 @@ class BatchLog:
         self._background = Background("wk_metrics.batch_log", capacity=_CAPACITY)
         self._has_written = False
         self._leaves_open = False
-        self._stop_draining = rows.before_users(self._background.drain)
+        self._is_closed = False
+        self._stop_draining = self._run_rows.before_users(self._background.drain)
         self._withdraw = before_finish(run, self._close_interrupted)
 
     @property
@@ -93,7 +95,9 @@ class BatchLog:
         self._begun += 1
         self._background.wait_for_room()
         if self._has_written:
-            self.complete()
+            self._has_written = False
+            if self._leaves_open or self._run_rows.is_open:
+                self.complete()
         if self._rates.are_outdated:
             self.look_behind()
             self._rates.look_again(first)
@@ -118,16 +122,18 @@ class BatchLog:
 
     def end(self, last: int, logs: Mapping[str, Any]) -> None:
         """Takes what the hook got at the end of batch `last`, in any thread and order."""
-        self._pooled = threading.get_ident() != self._trainer
-        if self._rates.are_outdated and not self._pooled:
+        pooled = threading.get_ident() != self._trainer
+        outdated = self._rates.are_outdated
+        if outdated and not pooled:
             self.look_behind()
         with self._lock:
             self._batches.add(last, dict(logs))
             # In a pool, an optimizer that came meanwhile is looked up before the next batch begins.
-            if not (self._rates.are_outdated and self._pooled):
+            if not (outdated and pooled):
                 for execution in self._batches.ready():
                     self._submit(execution)
             self._ended += 1
+            self._pooled = pooled
 
     def end_epoch(self) -> int:
         """Logs what is left of the epoch; returns how many batches it had."""
@@ -139,6 +145,7 @@ class BatchLog:
     def complete(self) -> None:
         """Closes the last row, if it was left open, or if the user has opened one behind it."""
         with self._lock:
+            self._has_written = False
             self._complete()
 
     def write(self, prefix: str, logs: Mapping[str, Any], facts: Mapping[str, Deferred]) -> None:
@@ -168,20 +175,22 @@ class BatchLog:
         self._write("batch", logs, facts)
 
     def _write(self, prefix: str, logs: Mapping[str, Any], facts: Mapping[str, Deferred]) -> None:
-        if self._rows.has_finished:
+        if self._is_closed:  # with the run, which says so where it is told of another row
+            self._rows.write(prefix, logs, facts)
             return
-        if self._leaves_open:
-            self._complete()
-        # The user's values of the same batch may come before it, and behind it.
-        self._has_written, self._leaves_open = True, self._rows.is_shared
-        if self._leaves_open:
+        self._has_written = True
+        stays_open = self._run_rows.is_shared
+        if stays_open:
+            # The user's values of the same batch may come before it, and behind it.
+            if self._leaves_open:
+                self._complete()
             self._rows.start_keeping()
-        write = partial(self._rows.write, prefix, logs, facts, stays_open=self._leaves_open)
+        self._leaves_open = stays_open
+        write = partial(self._rows.write, prefix, logs, facts, stays_open=stays_open)
         self._background.submit(write)
 
     def _complete(self) -> None:
-        self._has_written = False
-        if (self._leaves_open or self._rows.is_open) and not self._rows.has_finished:
+        if (self._leaves_open or self._run_rows.is_open) and not self._is_closed:
             self._leaves_open = False
             self._background.submit(self._rows.commit)
 
@@ -201,6 +210,7 @@ class BatchLog:
             self.complete()
         self._stop_draining()
         self._rates.close()
+        self._is_closed = True
         error = self._background.close()
         self._rows.stop_keeping()
         return error

@@ -36,6 +36,9 @@ class LearningRates:
         batch_wise: Whether single batches will be asked for.
         in_fit: Whether Keras' own `fit` trains it.
         afterwards: Whether its first epoch is over already.
+
+    Attributes:
+        must_be_read: Whether `read` has to be called behind each execution that is asked for.
     """
 
     def __init__(
@@ -45,16 +48,12 @@ class LearningRates:
         self._batch_wise = batch_wise
         self._in_fit = in_fit
         self._main: Any = None
-        self._eras = (_Era(0, {}, must_be_read=False),)
+        self._eras: tuple[_Era, ...] = (_Era(0, {}, must_be_read=False),)
         self._read: dict[int, dict[str, Deferred]] = {}
         self._of_epoch: dict[str, Deferred] | None = None
         self._unknown: set[str] = set()
+        self.must_be_read = False
         self.look_again(afterwards=afterwards)
-
-    @property
-    def must_be_read(self) -> bool:
-        """Whether `read` has to be called behind each execution that is asked for."""
-        return self._eras[-1].must_be_read
 
     @property
     def are_outdated(self) -> bool:
@@ -95,8 +94,8 @@ class LearningRates:
             if rate is not None:
                 rates[key] = rate
         if rates != before:
-            must_be_read = any(rate.must_be_read for rate in rates.values())
-            self._eras = (*self._eras, _Era(next_batch, rates, must_be_read))
+            self.must_be_read = any(rate.must_be_read for rate in rates.values())
+            self._eras = (*self._eras, _Era(next_batch, rates, self.must_be_read))
         for key, rate in before.items():
             if rates.get(key) is not rate:
                 rate.close()
@@ -134,12 +133,17 @@ class LearningRates:
             first: The batch at which Keras started the execution that ended with `last`.
             last: The batch.
         """
-        era = next(era for era in reversed(self._eras) if era.first <= first)
+        era = self._eras[-1]
+        if first < era.first:
+            era = next(earlier for earlier in reversed(self._eras) if earlier.first <= first)
         if era.must_be_read:
             return self._read.pop(first, {})
-        return _known(
-            {key: self._careful(key, rate.of_batch, first, last) for key, rate in era.rates.items()}
-        )
+        found = {}
+        for key, optimizer_rate in era.rates.items():
+            rate = self._careful(key, optimizer_rate.of_batch, first, last)
+            if rate is not None:
+                found[key] = rate
+        return found
 
     @property
     def may_change(self) -> bool:

@@ -185,7 +185,8 @@ class WandbMetricsLogger(WithoutItsRun, keras.callbacks.Callback):  # type: igno
         if self._batches is None:
             return
         self._batches.begin(batch)
-        if self._rates is not None and self._rates.must_be_read and not self._reads_batches:
+        rates = self._rates
+        if rates is not None and rates.must_be_read and not self._reads_batches:
             self._attend_batches()
         if self._throughput is not None:
             self._throughput.begin_execution(batch)

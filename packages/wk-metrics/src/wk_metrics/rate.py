@@ -143,7 +143,9 @@ class _AssignedRate:
         if self._set_inside_the_step:
             return None
         history = self._history  # another thread may put a shorter one in its place
-        rate = history[max(_entries_until(history, count) - 1, 0)][1]
+        since, rate = history[-1]
+        if count < since:
+            _, rate = history[max(_entries_until(history, count) - 1, 0)]
         return rate / (1 + self._decay * count)
 
     def settle(self, count: int) -> None:

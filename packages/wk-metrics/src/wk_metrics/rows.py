@@ -1,6 +1,6 @@
 """Rows of a run's history: their keys, their numbers and their place among the user's own rows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -17,12 +17,15 @@ class RowWriter:
 
     Args:
         run: The run.
+
+    Attributes:
+        run_rows: All rows of the run, of whoever logs them.
     """
 
     def __init__(self, run: wandb.Run) -> None:
         self._run = run
         self._numbers = NumberFilter("WandbMetricsLogger")
-        self._rows = rows_of(run)
+        self.run_rows = rows_of(run)
         self._open_step: int | None = None
         self._keeps_open = False
         self._logged: dict[str, int] = {}
@@ -35,25 +38,6 @@ class RowWriter:
             if (last := last_row(self._run, name)) is not None
         }
 
-    @property
-    def has_finished(self) -> bool:
-        """Whether the run takes no more rows."""
-        return self._rows.has_finished(self._run)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the run has a row that is not complete."""
-        return self._rows.is_open
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether the user adds values of their own to rows."""
-        return self._rows.is_shared
-
-    def before_users(self, task: Callable[[], None]) -> Callable[[], None]:
-        """Has `task` run before the user's values are added to a row; returns the way to end it."""
-        return self._rows.before_users(task)
-
     def write(
         self,
         prefix: str,
@@ -65,24 +49,24 @@ class RowWriter:
         """Writes a row: a complete one, or one that stays open until `commit`."""
         row = self._row(prefix, logs, facts or {})
         if not self._is_logged(row):
-            self._rows.log(self._run, row, commit=False if stays_open else None)
+            self.run_rows.log(self._run, row, commit=False if stays_open else None)
 
     def commit(self) -> None:
         """Closes the row that is open, whoever has opened it."""
-        self._rows.complete(self._run)
+        self.run_rows.complete(self._run)
 
     def start_keeping(self) -> None:
         """Notes that rows of epochs stay open between two of them, for others to add to."""
         if not self._keeps_open and self._run.settings.mode != "shared":
             self._keeps_open = True
-            self._rows.start_keeping()
+            self.run_rows.start_keeping()
 
     def stop_keeping(self) -> None:
         """Completes the last row."""
         if self._keeps_open:
             self._keeps_open = False
-            self._rows.stop_keeping()
-            self._rows.when_quiet(self.commit)
+            self.run_rows.stop_keeping()
+            self.run_rows.when_quiet(self.commit)
 
     def open(
         self, prefix: str, logs: Mapping[str, Any], facts: Mapping[str, Deferred], step: int
@@ -93,13 +77,13 @@ class RowWriter:
         instead of being dropped. `complete` closes it.
         """
         row = self._row(prefix, logs, facts)
-        if self._is_logged(row) or self.has_finished:
+        if self._is_logged(row) or self.run_rows.has_finished(self._run):
             return
-        self._rows.when_quiet(None)
+        self.run_rows.when_quiet(None)
         if self._run.settings.mode == "shared":  # has no steps
-            self._rows.log(self._run, row)
+            self.run_rows.log(self._run, row)
             return
-        self._open_step = self._rows.open(self._run, row, step)
+        self._open_step = self.run_rows.open(self._run, row, step)
 
     def complete(self) -> None:
         """Closes the open row, so that it is sent; does nothing where none is open.
@@ -109,11 +93,11 @@ class RowWriter:
         """
         step, self._open_step = self._open_step, None
         if step is not None:
-            self._rows.when_quiet(partial(self._complete, step))
+            self.run_rows.when_quiet(partial(self._complete, step))
 
     def _complete(self, step: int) -> None:
-        if not self.has_finished and self._run.step <= step:
-            self._rows.log(self._run, {}, step=step, commit=True)
+        if not self.run_rows.has_finished(self._run) and self._run.step <= step:
+            self.run_rows.log(self._run, {}, step=step, commit=True)
 
     def _is_logged(self, row: Mapping[str, int | float]) -> bool:
         return any(row.get(name, last + 1) <= last for name, last in self._logged.items())

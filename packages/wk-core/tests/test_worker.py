@@ -89,6 +89,33 @@ if __name__ == "__main__":
         worker.kill()
 """
 
+ENDS_A_CHILD = """
+import multiprocessing, os, signal, sys, time
+import wandb
+from wk_core.worker import WorkerRun
+
+def end_a_child(worker_run):
+    run = worker_run.own_run()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, b"-")
+        time.sleep(60)
+    os.read(reading, 1)
+    os.kill(child, signal.SIGTERM)
+    os.waitpid(child, 0)
+    time.sleep(1)
+    run.log({"later": 1})
+
+if __name__ == "__main__":
+    with wandb.init(project="test", dir=sys.argv[1]):
+        worker = multiprocessing.Process(target=end_a_child, args=(WorkerRun(),))
+        worker.start()
+        worker.join(60)
+        print(worker.exitcode)
+        worker.kill()
+"""
+
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_workers_of_a_pool(method, tmp_path):
@@ -126,6 +153,14 @@ def test_sigterm_that_the_main_thread_does_not_see(tmp_path):
     process = run_script(UNNOTICED, str(tmp_path), KERAS_BACKEND="jax")
     assert process.stdout.strip() == str(128 + signal.SIGTERM), process.stderr
     assert [read_run(path).exit_code for path in tmp_path.glob("wandb/offline-run-*")] == [0, 0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
+def test_sigterm_of_a_workers_child_leaves_the_worker_alone(tmp_path):
+    process = run_script(ENDS_A_CHILD, str(tmp_path), KERAS_BACKEND="jax")
+    assert process.stdout.strip() == "0", process.stderr
+    runs = [read_run(path) for path in tmp_path.glob("wandb/offline-run-*")]
+    assert sorted(run.column("later") for run in runs) == [[], [1]]
 
 
 def test_runs_that_take_nothing(tmp_path):

@@ -137,6 +137,7 @@ class BatchLog:
 
     def end_epoch(self) -> int:
         """Logs what is left of the epoch; returns how many batches it had."""
+        self.look_behind()
         with self._lock:
             for execution in self._batches.end(self._true_count()):
                 self._submit(execution)

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import wandb
 
-from wk_core.keras import sync_state
+from wk_core.keras import backend, state_is_in_variables, sync_state
 from wk_core.optimizers import find_optimizers, is_optimizer, parts_of
 from wk_metrics.optimizer_rate import OptimizerRate
 from wk_metrics.rate import Deferred
@@ -69,14 +69,16 @@ class LearningRates:
             first: The number of its first batch, within the epoch.
             last: That of its last one.
         """
-        before = self._eras[-1].rates.get("learning_rate")
-        if self.are_outdated and not (before is not None and before.has_trained(first)):
+        if self.are_outdated and not self._has_trained(first):
             self.look_again(first, afterwards=True, trained=last + 1 - first)
 
     def look_again(
         self, next_batch: int = 0, *, afterwards: bool = False, trained: int = 0
     ) -> None:
         """Looks up which optimizers the model has now.
+
+        On JAX the step of a model that was compiled anew goes on with the state of the optimizer
+        before: no rate is known then until the epoch ends, and the state is in the variables.
 
         Args:
             next_batch: The number of the first batch of a new one, within the epoch.
@@ -87,7 +89,8 @@ class LearningRates:
         if main is not None and not is_optimizer(main):
             self._say_unknown("learning_rate", f"{type(main).__name__} has none that shows")
         before, rates = self._eras[-1].rates, dict[str, OptimizerRate]()
-        for key, optimizer in optimizers_by_key(self._model).items():
+        can_be_read = state_is_in_variables(self._model)
+        for key, optimizer in optimizers_by_key(self._model).items() if can_be_read else ():
             rate = before.get(key)
             if rate is None or not rate.is_of(optimizer):
                 rate = self._rate_of(key, optimizer, next_batch, is_new=afterwards, trained=trained)
@@ -159,7 +162,8 @@ class LearningRates:
         """Reads the rates of the epoch that has just ended, before any callback changes one."""
         self.look_again(_PAST_THE_EPOCH, afterwards=True)
         self._of_epoch = {}
-        for key, rate in dict.fromkeys(pair for era in self._eras for pair in era.rates.items()):
+        eras = self._eras[-1:] if _loses_state() else self._eras
+        for key, rate in dict.fromkeys(pair for era in eras for pair in era.rates.items()):
             self._of_epoch.update(_known({key: self._careful(key, rate.of_epoch)}))
 
     def of_epoch(self) -> dict[str, Deferred]:
@@ -177,6 +181,11 @@ class LearningRates:
     @property
     def _all(self) -> list[tuple[str, OptimizerRate]]:
         return list(self._eras[-1].rates.items())
+
+    def _has_trained(self, batch: int) -> bool:
+        """Tells whether the optimizer that was looked up last is known to have trained a batch."""
+        rate = self._eras[-1].rates.get("learning_rate")
+        return rate is not None and not _loses_state() and rate.has_trained(batch)
 
     def _rate_of(
         self, key: str, optimizer: Any, next_batch: int, *, is_new: bool, trained: int
@@ -225,6 +234,11 @@ def optimizers_by_key(model: Any) -> dict[str, Any]:
         parts = parts_of(optimizer)
         found.update({f"{key}/{part.name}": part for part in parts} or {key: optimizer})
     return found
+
+
+def _loses_state() -> bool:
+    """Tells whether an optimizer that is replaced within an epoch loses its state."""
+    return backend() == "jax"
 
 
 def _known(rates: dict[str, Deferred | None]) -> dict[str, Deferred]:

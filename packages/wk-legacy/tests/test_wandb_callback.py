@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import time
 from pathlib import Path
 
 import keras
@@ -11,6 +12,7 @@ import wandb
 
 from wk_checkpoint import restore
 from wk_legacy import WandbCallback
+from wk_metrics import WandbMetricsLogger
 from wk_testing.classifier import classes, classifier, images
 from wk_testing.old_scripts import NAMES, old_script
 from wk_testing.tables import logged_tables
@@ -211,6 +213,29 @@ def test_batches(offline_run, read_back, steps_per_execution):
     seen = [row["seen"] for row in written.history if "epoch" not in row]
     assert seen == {1: [0, 6, 10, 16], 4: [3, 7, 15, 19]}[steps_per_execution]
     assert written.column("epoch") == [0, 1]
+
+
+def test_run_that_is_finished_while_batches_end(offline_run, read_back):
+    class Slow(keras.callbacks.Callback):
+        """Keeps the ends of batches in Keras' pool of threads while the training goes on."""
+
+        async_safe = True
+
+        def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002
+            time.sleep(0.1)
+
+    class Finish(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):  # noqa: ARG002
+            if batch == 3:
+                run.finish()
+
+    run = offline_run()
+    callback = WandbCallback("loss", save_model=False, log_batch_frequency=1)
+    callbacks = [Slow(), WandbMetricsLogger("batch"), callback, Finish()]
+    fit_counted(model := counting_model(), callbacks=callbacks, epochs=2)
+
+    assert int(model.optimizer.iterations) == 20
+    assert read_back(run).column("batch/batch_step") == [0, 1, 2]
 
 
 def test_no_batch_hook_without_a_frequency(offline_run):

@@ -1,5 +1,6 @@
 """Where the rows of a callback go: behind the training, in order, before the run finishes."""
 
+import threading
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -44,6 +45,8 @@ class RowLog:
         self._name = name
         self._background = Background(f"{name}'s log", capacity=_CAPACITY)
         self._rows = rows_of(run)
+        self._lock = threading.Lock()
+        self._is_closed = False
         self._stop_draining = self._rows.before_users(self._drain)
         self._withdraw = before_finish(run, self._close_interrupted)
 
@@ -51,7 +54,7 @@ class RowLog:
         """Logs a row to the run, which is made in the background.
 
         Where a logger keeps a row open, it becomes part of that (`wk_core.run_rows`).
-        Where the run has finished meanwhile, nothing is made or logged.
+        Where the run has finished meanwhile, or is about to, nothing is made or logged.
 
         Raises:
             BaseException: What went wrong before.
@@ -65,12 +68,15 @@ class RowLog:
             finally:
                 self._rows.arrived()
 
-        self._rows.await_row()
-        try:
-            self._background.submit(task)
-        except BaseException:
-            self._rows.arrived()
-            raise
+        with self._lock:
+            if self._is_closed:
+                return
+            self._rows.await_row()
+            try:
+                self._background.submit(task)
+            except BaseException:
+                self._rows.arrived()
+                raise
 
     def submit(self, task: Callable[[], None]) -> None:
         """Has something else done in its turn; nothing where the run has finished meanwhile.
@@ -78,8 +84,11 @@ class RowLog:
         Raises:
             BaseException: What went wrong before.
         """
-        if not self._rows.has_finished(self._run):
-            self._background.submit(task)
+        if self._rows.has_finished(self._run):
+            return
+        with self._lock:
+            if not self._is_closed:
+                self._background.submit(task)
 
     def flush(self) -> None:
         """Waits until everything is logged.
@@ -103,6 +112,8 @@ class RowLog:
     def _finish(self) -> BaseException | None:
         """Does what is left to be done; returns the first error that nobody has been told of."""
         self._stop_draining()
+        with self._lock:  # hooks that Keras holds in its pool of threads may come still
+            self._is_closed = True
         return self._background.close()
 
     def _drain(self) -> None:

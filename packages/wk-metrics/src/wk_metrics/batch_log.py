@@ -211,7 +211,8 @@ class BatchLog:
             self.complete()
         self._stop_draining()
         self._rates.close()
-        self._is_closed = True
+        with self._lock:
+            self._is_closed = True
         error = self._background.close()
         self._rows.stop_keeping()
         return error

@@ -185,7 +185,9 @@ class LearningRates:
     def _has_trained(self, batch: int) -> bool:
         """Tells whether the optimizer that was looked up last is known to have trained a batch."""
         rate = self._eras[-1].rates.get("learning_rate")
-        return rate is not None and not _loses_state() and rate.has_trained(batch)
+        if rate is None or _loses_state():
+            return False
+        return bool(self._careful("learning_rate", rate.has_trained, batch))
 
     def _rate_of(
         self, key: str, optimizer: Any, next_batch: int, *, is_new: bool, trained: int

@@ -69,7 +69,9 @@ class Report(keras.callbacks.Callback):
 # As in a terminal: a shell has what it starts in the background ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-with wandb.init(project="p", id="interrupted", mode=sys.argv[1]) as run:
+# A printed line takes locks of wandb's, and an interrupt at the wrong moment leaves them taken.
+settings = wandb.Settings(console="off")
+with wandb.init(project="p", id="interrupted", mode=sys.argv[1], settings=settings) as run:
     print(run.settings.sync_dir, flush=True)
     fit(counting_model(), callbacks=[WandbMetricsLogger("batch"), Report()], epochs=100_000)
 """

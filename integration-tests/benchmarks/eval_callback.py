@@ -68,7 +68,7 @@ def main() -> None:
 
 def measured_in_own_process(contestant: str, setting: int) -> dict[str, float]:
     """Returns what a fit took, in a new process with a new server."""
-    from server.commands import WandbServer
+    from wandb_loopback import WandbServer
 
     with tempfile.TemporaryDirectory() as directory:
         server = WandbServer(Path(directory) / "server").start()
@@ -196,6 +196,5 @@ def peak_memory() -> float:
 
 
 if __name__ == "__main__":
-    here = Path(__file__).parent
-    sys.path = [str(here.parent), *(entry for entry in sys.path if Path(entry) != here)]
+    sys.path = [entry for entry in sys.path if Path(entry) != Path(__file__).parent]
     main()

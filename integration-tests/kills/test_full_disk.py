@@ -55,6 +55,8 @@ with wandb.init(mode="offline", dir=directory.parent):
         print(json.dumps([error, *seen]))
 """
 
+# Where a script finds the modules of this folder.
+TESTS = str(Path(__file__).parents[1])
 NAMES = ("model.keras", "model.weights.h5", "models")
 REASONS = {"full": "No space left on device", "limited": "File too large"}
 
@@ -63,7 +65,8 @@ REASONS = {"full": "No space left on device", "limited": "File too large"}
 def test_no_room_for_a_checkpoint(kind: str, tmp_path: Path):
     directory = tmp_path / "small"
     directory.mkdir()
-    process = run_script(SAVING, kind, str(directory), *NAMES, KERAS_BACKEND="tensorflow")
+    environment = {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": TESTS}
+    process = run_script(SAVING, kind, str(directory), *NAMES, **environment)
     if "no mount" in process.stderr:
         pytest.skip(f"a file system of the test's own: {process.stderr}")
 

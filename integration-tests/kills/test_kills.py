@@ -18,7 +18,9 @@ StartRun = Callable[..., wandb.Run]
 
 @pytest.mark.slow
 def test_a_dozen_kills():
-    campaign = run_script("from kills.__main__ import main; main()", "--kills", "12")
+    script = "from kills.__main__ import main; main()"
+    tests = str(Path(__file__).parents[1])  # where it finds the modules of this folder
+    campaign = run_script(script, "--kills", "12", PYTHONPATH=tests)
 
     assert campaign.returncode == 0, campaign.stdout + campaign.stderr
     rows = [

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import wandb
 
-from online.reading import column, read, read_path, sync
+from wandb_loopback.reading import column, read, read_path, sync
 from wk_metrics import WandbMetricsLogger
 from wk_testing.client import history
 from wk_testing.training import STEPS, counting_model, fit, numbered_batches

@@ -3,8 +3,8 @@
 import pytest
 import wandb
 
-from online.half_sent import send_row, send_summary
-from server.commands import WandbServer
+from wandb_loopback import WandbServer
+from wandb_loopback.half_sent import send_row, send_summary
 from wk_core.axes import last_row
 
 pytestmark = pytest.mark.backend_free

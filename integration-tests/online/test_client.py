@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.commands import WandbServer
+from wandb_loopback import WandbServer
 from wk_testing.scripts import run_script
 
 SCRIPT = """

@@ -10,7 +10,7 @@ import pytest
 import wandb
 from PIL import Image
 
-from online.reading import read_path, sync
+from wandb_loopback.reading import read_path, sync
 from wk_core.keras import keras
 from wk_eval import ClassificationEval, SegmentationEval, WandbEvalCallback
 from wk_testing.classifier import classes, classifier, images

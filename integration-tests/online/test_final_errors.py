@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 import wandb
 
-from online.reading import column, read, read_path, sync
-from server.commands import WandbServer
+from wandb_loopback import WandbServer
+from wandb_loopback.reading import column, read, read_path, sync
 from wk_metrics import WandbMetricsLogger
 from wk_testing.training import STEPS, counting_model, fit
 

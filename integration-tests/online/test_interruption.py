@@ -10,8 +10,8 @@ from typing import IO
 
 import pytest
 
-from online.reading import column, read_path, sync
-from server.commands import WandbServer
+from wandb_loopback import WandbServer
+from wandb_loopback.reading import column, read_path, sync
 from wk_core.keras import backend
 from wk_testing.endings import interruptions
 from wk_testing.scripts import run_script
@@ -88,10 +88,7 @@ class Training:
 
     def __init__(self, mode: str, its_backend: str, errors: IO[str]) -> None:
         environment = {key: value for key, value in os.environ.items() if key != "WANDB_SERVICE"}
-        environment |= {
-            "KERAS_BACKEND": its_backend,
-            "PYTHONPATH": str(Path(__file__).parents[1]),
-        }
+        environment["KERAS_BACKEND"] = its_backend
         self.process = subprocess.Popen(
             [sys.executable, "-c", ENDLESS, mode],
             env=environment,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import wandb
 
-from online.reading import column, read_path, sync
+from wandb_loopback.reading import column, read_path, sync
 from wk_legacy import WandbCallback
 from wk_testing.classifier import classes, classifier, images
 

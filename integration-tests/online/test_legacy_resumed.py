@@ -3,7 +3,7 @@
 import pytest
 import wandb
 
-from online.reading import column, read_path
+from wandb_loopback.reading import column, read_path
 from wk_core.keras import keras
 from wk_legacy import WandbCallback, WeightLogger
 from wk_testing.classifier import classes, classifier, images

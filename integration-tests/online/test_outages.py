@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import wandb
 
-from online.reading import column, read
-from server.commands import WandbServer
+from wandb_loopback import WandbServer
+from wandb_loopback.reading import column, read
 from wk_core.keras import keras
 from wk_metrics import WandbMetricsLogger
 from wk_testing.training import STEPS, counting_model, fit

@@ -3,7 +3,7 @@
 import pytest
 import wandb
 
-from online.reading import column, read
+from wandb_loopback.reading import column, read
 from wk_checkpoint import WandbModelCheckpoint, restore
 from wk_core.keras import keras
 from wk_eval import ClassificationEval

@@ -3,8 +3,8 @@
 import pytest
 import wandb
 
-from online.reading import column, read_path
-from server.process import API_KEY
+from wandb_loopback import API_KEY
+from wandb_loopback.reading import column, read_path
 from wk_testing.scripts import run_script
 
 pytestmark = pytest.mark.backend_free

@@ -1,0 +1,1 @@
+"""What must hold of the workspace itself; each guard is shown going red on a planted fault."""

@@ -1,0 +1,1 @@
+"""Checkpoints on a server: versions, what is kept of them, and how a training goes on."""

@@ -1,1 +1,0 @@
-"""A W&B server on the loopback interface, for tests against the unmodified wandb client."""

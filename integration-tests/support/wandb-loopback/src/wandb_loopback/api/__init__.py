@@ -1,0 +1,1 @@
+"""What a client can ask for: the endpoints, and the queries of GraphQL."""

@@ -1,0 +1,1 @@
+"""How a field of the GraphQL schema finds its answer."""

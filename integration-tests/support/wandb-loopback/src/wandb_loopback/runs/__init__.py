@@ -1,0 +1,1 @@
+"""Projects, and the runs in them: rows, summaries, files."""

@@ -1,0 +1,104 @@
+"""The pytest plugin of every test tree.
+
+W&B is offline, in a directory of the test's own; there is no network; slow tests are begun early.
+"""
+
+import ipaddress
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+
+from wk_testing.client import end_client
+from wk_testing.order import slow_ones_first
+from wk_testing.wandb_file import RunFile, read_run
+
+StartRun = Callable[..., wandb.Run]
+
+
+@pytest.hookimpl(trylast=True)  # when it is known which are left out
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Puts what takes long where it is begun early."""
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    items[:] = slow_ones_first(items, workers)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def offline_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps W&B offline and in a temporary directory, here and in processes started by tests.
+
+    Its server address leads nowhere, so that a run which is online by mistake fails.
+    """
+    directory = tmp_path_factory.mktemp("wandb")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("WANDB_")]:
+            patch.delenv(name)
+        patch.setenv("WANDB_MODE", "offline")
+        patch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+        patch.setenv("WANDB_API_KEY", "0" * 40)
+        patch.setenv("WANDB_SILENT", "true")
+        patch.setenv("WANDB_ERROR_REPORTING", "false")
+        for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
+            patch.setenv(name, str(directory))
+        yield
+        end_client()
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuses every connection that would leave this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_loopback(address[0]):
+            raise ConnectionRefusedError(f"Tests must not connect to {address!r}.")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def no_disabled_run() -> Iterator[None]:
+    """Ends a disabled run that a test has left active: wandb's `with` does not (0.31)."""
+    yield
+    if wandb.run is not None and wandb.run.disabled:
+        wandb.run.finish()
+
+
+@pytest.fixture
+def offline_run(tmp_path: Path) -> Iterator[StartRun]:
+    """Starts offline runs whose files lie below `tmp_path`; finishes what the test left open."""
+    runs = []
+
+    def start(**arguments: Any) -> wandb.Run:
+        run = wandb.init(**{"project": "test", "mode": "offline", "dir": tmp_path, **arguments})
+        runs.append(run)
+        return run
+
+    yield start
+    for run in runs:
+        run.finish()
+
+
+@pytest.fixture
+def read_back() -> Callable[[wandb.Run], RunFile]:
+    """Finishes a run and returns what it has written."""
+
+    def read(run: wandb.Run) -> RunFile:
+        run.finish()
+        return read_run(Path(run.settings.sync_dir))
+
+    return read
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,9 +1,10 @@
 """Runs every fence of the docs, the READMEs, CONTRIBUTING.md and the docstrings.
 
-A document's `python` fences share a namespace, and each docstring is a document. A `text` fence is
-what the `python` fence before it prints. A `diff` fence is run as it is after the change. What a
-`tree` fence shows exists. The commands of a `bash` fence are held against the workspace: packages,
-scripts and files that they name exist, and `.ci/run` runs the checks that they run.
+A document's `python` fences share a namespace, and each docstring is a document. pytest runs those
+that define tests. A `text` fence is what the `python` fence before it prints. A `diff` fence is run
+as it is after the change. What a `tree` fence shows exists. The commands of a `bash` fence are held
+against the workspace: packages, scripts and files that they name exist, and `.ci/run` runs the
+checks that they run.
 """
 
 import contextlib
@@ -12,6 +13,8 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 import sysconfig
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -31,6 +34,12 @@ MEMBERS = {
     for path in ROOT.glob("packages/*/pyproject.toml")
     for project in [tomllib.loads(path.read_text())["project"]]
 }
+# What the members for tests alone install.
+SUPPORT_SCRIPTS = {
+    script
+    for path in ROOT.glob("integration-tests/support/*/pyproject.toml")
+    for script in tomllib.loads(path.read_text())["project"].get("scripts", {})
+}
 BACKENDS = {"jax", "tensorflow", "tf-keras", "torch"}
 BACKEND_CHOICES = {
     *(f"KERAS_BACKEND={backend}" for backend in ("jax", "tensorflow", "torch")),
@@ -44,7 +53,7 @@ SYNC_CHOICES = [[], ["--include-online"], ["--include-online", "--id", "abcd1234
 PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted(ROOT.glob("packages/*/README.md")),
-    *sorted(ROOT.glob("integration-tests/*/README.md")),
+    *sorted(ROOT.glob("integration-tests/**/README.md")),
     *sorted(ROOT.glob("docs/pages/**/*.md")),
 ]
 MODULES = sorted([*ROOT.glob("packages/*/src/**/*.py"), *ROOT.glob("examples/**/*.py")])
@@ -58,6 +67,16 @@ def run_and_capture(example: Example) -> None:
     with contextlib.redirect_stdout(printed):
         run_python(example)
     example.document.printed = printed.getvalue()
+
+
+def run_tests(example: Example) -> str | None:
+    """Has pytest run the tests that a `python` fence defines, in a process of its own."""
+    path = Path("test_fence.py")
+    path.write_text(example.parsed)
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider"]
+    config = ["--config-file", str(ROOT / "pyproject.toml"), "--rootdir", "."]
+    process = subprocess.run([*command, *config, path], capture_output=True, text=True)
+    return None if process.returncode == 0 else process.stdout + process.stderr
 
 
 def compare_output(example: Example) -> str | None:
@@ -122,7 +141,8 @@ def command_fault(line: str) -> str | None:
         case ["uv", "run", *options, "pytest"]:
             return None if set(options) <= {"--no-sync"} else f"unknown options: {options}"
         case ["uv", "run", "pytest", *chosen]:
-            return None if set(chosen) <= PYTEST_CHOICES else f"unknown tests: {chosen}"
+            unknown = {word for word in chosen if not names_a_file(word)} - PYTEST_CHOICES
+            return f"unknown tests: {unknown}" if unknown else None
         case ["uv", "run", "python", script] | ["uv", "run", script] | ["python", script] if (
             script.endswith(".py")
         ):
@@ -130,6 +150,8 @@ def command_fault(line: str) -> str | None:
         case ["uv", "run", "python", "-m", module]:
             found = (ROOT / "integration-tests" / module / "__main__.py").exists()
             return None if found else f"{module} is no module of the integration tests"
+        case ["uv", "run", script] if script in SUPPORT_SCRIPTS:
+            return None
         case ["uv", "run", tool, *_]:
             if shutil.which(tool, path=sysconfig.get_path("scripts")) is None:
                 return f"{tool} is not installed"
@@ -176,6 +198,8 @@ def parse_fences(document: Document) -> Iterable[Region]:
     for region in find_fences(document):
         region.parsed = region.lexemes["source"]
         region.evaluator = EVALUATORS.get(region.lexemes["language"], refuse)
+        if region.evaluator is run_and_capture and re.search(r"^def test_", region.parsed, re.M):
+            region.evaluator = run_tests
         yield region
 
 
@@ -230,6 +254,7 @@ def test_fences(document: Document) -> None:
     [
         ("```python\nassert 1 == 2\n```", "assert 1 == 2"),
         ("```python\nprint(1)\n```\n\n```text\n2\n```", "printed '1\\\\n'"),
+        ("```python\ndef test_it():\n    assert 1 == 2\n```", "1 failed"),
         ("```diff\n-x = 1\n+assert 1 == 2\n```", "assert 1 == 2"),
         ("```bash\npip install wk-nothing\n```", "unknown to the workspace: ['wk-nothing']"),
         ("```bash\npip install wk-core[nothing]\n```", "unknown to the workspace"),

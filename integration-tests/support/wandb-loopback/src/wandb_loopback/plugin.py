@@ -9,6 +9,9 @@ import pytest
 from wandb_loopback.wandb_server import WandbServer
 from wk_testing.client import end_client
 
+# pytest does it for the modules of installed plugins, but does not find those of an editable one.
+pytest.register_assert_rewrite("wandb_loopback.reading")
+
 _DIRECTORIES = ("DIR", "CACHE_DIR", "DATA_DIR", "CONFIG_DIR", "ARTIFACT_DIR")
 
 
@@ -32,17 +35,18 @@ def wandb_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wa
         server.recover()
         end_client()  # What the client still has to send is part of the test.
         gaps = server.gaps()
-    if gaps:
-        pytest.fail("the client asked for what the server lacks:\n" + "\n".join(gaps))
+    _fail_because_of(gaps)
 
 
 @pytest.fixture
-def start_server(tmp_path: Path, wandb_server: WandbServer) -> Iterator[Callable[[], WandbServer]]:
+def start_server(
+    tmp_path: Path,
+    wandb_server: WandbServer,  # noqa: ARG001  it prepares the client
+) -> Iterator[Callable[[], WandbServer]]:
     """Starts more servers beside the one that the client uses of itself.
 
     A run reports to one of them with `settings=wandb.Settings(base_url=server.url)`.
     """
-    assert wandb_server.running
     servers: list[WandbServer] = []
 
     def start() -> WandbServer:
@@ -59,4 +63,9 @@ def start_server(tmp_path: Path, wandb_server: WandbServer) -> Iterator[Callable
     finally:
         for server in servers:
             server.close()
-    assert gaps == []
+    _fail_because_of(gaps)
+
+
+def _fail_because_of(gaps: list[str]) -> None:
+    if gaps:
+        pytest.fail("the client asked for what the server lacks:\n" + "\n".join(gaps))

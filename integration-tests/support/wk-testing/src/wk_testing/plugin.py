@@ -19,6 +19,9 @@ from wk_testing.wandb_file import RunFile, read_run
 
 StartRun = Callable[..., wandb.Run]
 
+# pytest does it for the modules of installed plugins, but does not find those of an editable one.
+pytest.register_assert_rewrite("wk_testing.workers")
+
 
 @pytest.hookimpl(trylast=True)  # when it is known which are left out
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

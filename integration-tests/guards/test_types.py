@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from guards.workspace import ROOT, copy_workspace, members, read_toml, run_on, source
+from guards.workspace import ROOT, copy_workspace, members, read_toml, run_on, source, support
 
 pytestmark = pytest.mark.backend_free
 
@@ -41,4 +41,5 @@ def test_every_member_is_checked() -> None:
         for glob in read_toml(ROOT / "pyproject.toml")["tool"]["mypy"]["files"]
         for path in ROOT.glob(glob)
     }
-    assert checked >= {source(member).parent for member in members()}
+    for member in [*members(), *support()]:
+        assert checked & {*source(member).parents}, member.name

@@ -2,19 +2,23 @@ from pathlib import Path
 
 import pytest
 
-from guards.workspace import ROOT, copy_workspace, members, read_toml, replace, run_on
+from guards.workspace import ROOT, copy_workspace, members, read_toml, replace, run_on, support
 
 pytestmark = pytest.mark.backend_free
 
+TESTING = "integration-tests/support/wk-testing"
+
 
 def faults(root: Path) -> list[str]:
-    """Lists the versions and pins that differ from the root's version."""
+    """Lists the versions that differ from the root's, and the published members' pins that do."""
     version = read_toml(root / "pyproject.toml")["project"]["version"]
     found = []
-    for member in members(root):
+    for member in [*members(root), *support(root)]:
         project = read_toml(member / "pyproject.toml")["project"]
         if project.get("version") != version:
             found.append(f"{member.name} has version {project.get('version')}, not {version}")
+    for member in members(root):
+        project = read_toml(member / "pyproject.toml")["project"]
         requirements = project["dependencies"] + [
             requirement
             for extra in project.get("optional-dependencies", {}).values()
@@ -25,10 +29,11 @@ def faults(root: Path) -> list[str]:
             for requirement in requirements
             if requirement.startswith("wk-") and not requirement.endswith(f"=={version}")
         ]
+    names = {"wk-workspace", *(member.name for member in [*members(root), *support(root)])}
     locked = {
         package["name"]: package["version"]
         for package in read_toml(root / "uv.lock")["package"]
-        if package["name"].startswith("wk-")
+        if package["name"] in names
     }
     found += [
         f"uv.lock has {name} {locked_version}, not {version}"
@@ -47,6 +52,7 @@ def test_versions_agree() -> None:
     [
         ("packages/wk-core", '\nversion = "', '\nversion = "9', "wk-core has version 9"),
         ("packages/wk-metrics", "wk-core==", "wk-core>=", "wk-metrics requires wk-core>="),
+        (TESTING, '\nversion = "', '\nversion = "9', "wk-testing has version 9"),
         (".", '\nversion = "', '\nversion = "9', "uv.lock has wk-core"),
     ],
 )

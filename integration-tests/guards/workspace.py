@@ -19,8 +19,13 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def members(root: Path = ROOT) -> list[Path]:
-    """Returns the directories of the workspace's members."""
+    """Returns the directories of the members that are published."""
     return sorted(path.parent for path in root.glob("packages/*/pyproject.toml"))
+
+
+def support(root: Path = ROOT) -> list[Path]:
+    """Returns the directories of the members that tests alone use, which are never published."""
+    return sorted(path.parent for path in root.glob("integration-tests/support/*/pyproject.toml"))
 
 
 def import_name(member: Path) -> str:
@@ -51,7 +56,7 @@ def copy_workspace(target: Path) -> Path:
         The copy's root.
     """
     junk = shutil.ignore_patterns("__pycache__", ".*_cache", ".cache", "site", "tests")
-    for name in ("packages", ".ci", "docs"):
+    for name in ("packages", "integration-tests/support", ".ci", "docs"):
         shutil.copytree(ROOT / name, target / name, ignore=junk)
     for name in ("pyproject.toml", "uv.lock"):
         shutil.copy(ROOT / name, target / name)
@@ -90,5 +95,6 @@ def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> subproces
 
 def run_on(root: Path, *command: str | Path, **environment: str) -> subprocess.CompletedProcess:
     """Runs a command in a copy of the workspace, whose members shadow the installed ones."""
-    sources = os.pathsep.join(str(member / "src") for member in members(root))
+    several = [*members(root), *support(root)]
+    sources = os.pathsep.join(str(member / "src") for member in several)
     return run(*command, cwd=root, PYTHONPATH=sources, **environment)

@@ -5,6 +5,8 @@ import pytest
 from multi_process.training import Share, build, train
 from wk_testing.wandb_file import RunFile, read_run
 
+pytest.register_assert_rewrite("multi_process.checks")  # says what was seen and what expected
+
 
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> RunFile:

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(LEGACY, reason="Keras 3's layers")
 
 ADD = (
     "Keras has public classes that no test here uses: {missing}. Add a use of each to the tables "
-    "of integration-tests/layers (see catalog.py), or say in NOT_USED why there is none."
+    "of integration-tests/layers/catalog, or say in NOT_USED why there is none."
 )
 
 

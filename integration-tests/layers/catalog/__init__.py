@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from layers.case import Groups, LayerCase
-from layers.metrics import METRICS
-from layers.optimizers import OPTIMIZERS
-from layers.plain_layers import STATELESS, WITH_WEIGHTS
-from layers.random_layers import RANDOM
-from layers.unusual_layers import UNUSUAL
+from layers.catalog.metrics import METRICS
+from layers.catalog.optimizers import OPTIMIZERS
+from layers.catalog.plain_layers import STATELESS, WITH_WEIGHTS
+from layers.catalog.random_layers import RANDOM
+from layers.catalog.unusual_layers import UNUSUAL
 
 __all__ = ["GROUPS", "LAYERS", "METRICS", "NOT_USED", "OPTIMIZERS", "STATELESS", "WITH_STATE"]
 

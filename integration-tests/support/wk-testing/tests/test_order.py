@@ -1,11 +1,11 @@
-"""The slow tests are the first ones of each worker."""
+"""Each worker starts with slow tests."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from wk_testing.order import slow_ones_first
+from wk_testing.plugin import slow_first
 
 pytestmark = pytest.mark.backend_free
 
@@ -41,6 +41,6 @@ def items(*slow):
     ],
 )
 def test_each_worker_begins_with_slow_ones(slow, workers, expected):
-    ordered = [item.number for item in slow_ones_first(items(*slow), workers)]
+    ordered = [item.number for item in slow_first(items(*slow), workers)]
     size = 12 // workers
     assert [ordered[start : start + size] for start in range(0, 12, size)] == expected

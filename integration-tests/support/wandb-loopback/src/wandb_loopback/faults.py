@@ -24,7 +24,7 @@ Action = Literal["status", "drop", "stall", "lose_reply", "corrupt"]
 
 @dataclass
 class Fault:
-    """One order to fail.
+    """A fault that a test has ordered.
 
     Args:
         action: What to do to a request.
@@ -96,17 +96,17 @@ class Fault:
 
 
 class Faults:
-    """The orders that hold at the moment; they do not outlive the process."""
+    """The active faults; they end with the process."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
 
     def order(self, fault: Fault) -> None:
-        """Let a fault hold, behind those that already do."""
+        """Add a fault, after those that are active."""
         self._faults.append(fault)
 
     def heal(self) -> None:
-        """End all faults, and let go of the requests that they hold."""
+        """End all faults, and release the requests that they stall."""
         for fault in self._faults:
             fault.over.set()
         self._faults.clear()

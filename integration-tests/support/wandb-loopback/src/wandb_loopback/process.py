@@ -33,7 +33,7 @@ def url_of(port: int) -> str:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on.
+    """A port of the loopback interface that is free.
 
     It is below the ports from which the system takes those of outgoing connections, so that
     none of them takes it before it is listened on.

@@ -69,7 +69,7 @@ def staged_files(run: wandb.Run) -> list[str]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Returns once a condition holds; gives up after a minute."""
+    """Returns once a condition holds; fails after a minute."""
     deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"

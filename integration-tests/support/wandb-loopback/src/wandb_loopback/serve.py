@@ -14,7 +14,7 @@ def serve(state: Path, port: int) -> None:
 
     Args:
         state: The directory of the state, which is made if need be.
-        port: Where to listen; nobody outside of this machine can reach it.
+        port: Where to listen; other machines cannot reach it.
     """
     uvicorn.run(
         create_app(state, url_of(port)),

@@ -1,9 +1,9 @@
 """The process that wandb runs beside a test: what is read through it, and its end.
 
-In wandb 0.31 that process sometimes waits for ever. Its client tells it to end and closes the
-connection at once; where the process is just then writing an answer, that fails, and it gives the
-connection up with what it has not read, the order to end among it. The answers are most often those
-to a history that was read and is let go of.
+In wandb 0.31 that process sometimes waits for ever. Its client orders it to end and closes the
+connection at once. If the process is writing an answer at that moment, writing fails, and it drops
+the connection with all that it has not read, the order to end included. Most often the answer is a
+history that was read and is no longer needed.
 """
 
 import signal

@@ -1,11 +1,12 @@
 """The pytest plugin of every test tree.
 
-W&B is offline, in a directory of the test's own; there is no network; slow tests are begun early.
+W&B is offline, in a directory of the test's own; there is no network; slow tests start early.
 """
 
 import ipaddress
 import os
 import socket
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ import pytest
 import wandb
 
 from wk_testing.client import end_client
-from wk_testing.order import slow_ones_first
 from wk_testing.wandb_file import RunFile, read_run
 
 StartRun = Callable[..., wandb.Run]
@@ -23,11 +23,43 @@ StartRun = Callable[..., wandb.Run]
 pytest.register_assert_rewrite("wk_testing.workers")
 
 
-@pytest.hookimpl(trylast=True)  # when it is known which are left out
+@pytest.hookimpl(trylast=True)  # after tests are deselected
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Puts what takes long where it is begun early."""
+    """Starts slow tests early."""
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
-    items[:] = slow_ones_first(items, workers)
+    items[:] = slow_first(items, workers)
+
+
+def slow_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Returns tests in an order in which each worker begins with its share of the slow tests.
+
+    Otherwise the last test to run may take a minute, while other workers are idle. pytest-xdist
+    splits the list into equal parts, one for each worker; an idle worker takes tests from the end
+    of another's part. The slow tests of a directory stay in one worker: where they mainly wait,
+    they leave the cores to others.
+
+    Args:
+        items: The tests; slow tests have the mark `slow`.
+        workers: How many processes run them.
+    """
+    directories = defaultdict(list)
+    others = []
+    for item in items:
+        if item.get_closest_marker("slow"):
+            directories[item.path.parent].append(item)
+        else:
+            others.append(item)
+    shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for slow in directories.values():
+        min(shares, key=len).extend(slow)
+
+    ordered: list[pytest.Item] = []
+    for number, share in enumerate(shares):
+        end = len(items) * (number + 1) // workers
+        count = max(0, end - len(ordered) - len(share))
+        ordered += [*share, *others[:count]]
+        others = others[count:]
+    return ordered + others
 
 
 @pytest.fixture(scope="session", autouse=True)

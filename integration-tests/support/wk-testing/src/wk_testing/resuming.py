@@ -63,7 +63,7 @@ def values(model: Any) -> list[np.ndarray]:
 
 
 def same(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> bool:
-    """Tells whether two models' values are the same, bit for bit."""
+    """Returns whether two models' values are the same, bit for bit."""
     return len(one) == len(other) and all(map(np.array_equal, one, other))
 
 
@@ -81,7 +81,7 @@ class Witness(keras.callbacks.Callback):  # type: ignore[misc]
         self._epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        """Notes the epoch."""
+        """Sets the epoch."""
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002

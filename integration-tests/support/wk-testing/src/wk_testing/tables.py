@@ -84,6 +84,6 @@ def logged_tables(run: RunFile, name: str) -> list[LoggedTable]:
 
 
 def _is_own_table(entry: Any) -> bool:
-    """Tells whether an artifact's entry is its table, not one that this is linked to."""
+    """Returns whether an artifact's entry is its own table, not a linked table."""
     is_linked = bool(entry.ref) or entry.path.startswith("media/")
     return entry.path.endswith(".table.json") and not is_linked

@@ -73,11 +73,11 @@ def read_unfinished_run(directory: Path) -> RunFile:
 def _parse(data: bytes) -> RunFile:
     run = RunFile()
     for record in _records(data):
-        _take_up(run, record)
+        _add_record(run, record)
     return run
 
 
-def _take_up(run: RunFile, record: Any) -> None:
+def _add_record(run: RunFile, record: Any) -> None:
     kind = record.WhichOneof("record_type")
     if kind == "history":
         row = _entries(record.history.item)

@@ -52,7 +52,7 @@ def report_late(worker_run: WorkerRun, number: int) -> None:
 
 
 def wait_for(path: str) -> None:
-    """Returns when there is a file; gives up after some minutes."""
+    """Returns when a file exists; fails after some minutes."""
     deadline = time.monotonic() + 300
     while not Path(path).exists():
         assert time.monotonic() < deadline, f"waited in vain for {path}"

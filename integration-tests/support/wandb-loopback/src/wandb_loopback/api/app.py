@@ -86,11 +86,11 @@ class Endpoints:
         """Answer a query."""
         result = answer(self.store, await request.json())
         for gap in result.gaps:
-            self.journal.note_gap(gap)
+            self.journal.record_gap(gap)
         return JSONResponse(result.body, result.status)
 
     async def file_stream(self, request: Request) -> Response:
-        """Take in what a run streams."""
+        """Store what a run streams."""
         body = await request.body()
         if request.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
@@ -102,12 +102,12 @@ class Endpoints:
         return JSONResponse({"exitcode": None, "limits": {}})
 
     async def get_run_file(self, request: Request) -> Response:
-        """Hand out a file of a run."""
+        """Send a file of a run."""
         run = find_run(self.store, *_run_path(request))
         return self._blob(run_files.blob_of(run, request.path_params["name"]))
 
     async def put_run_file(self, request: Request) -> Response:
-        """Take in a file of a run."""
+        """Store a file of a run."""
         content = await request.body()
         with self.store.transaction():
             run = find_run(self.store, *_run_path(request))
@@ -115,11 +115,11 @@ class Endpoints:
         return Response()
 
     async def get_blob(self, request: Request) -> Response:
-        """Hand out a file of an artifact."""
+        """Send a file of an artifact."""
         return self._blob(request.path_params["digest"])
 
     async def put_blob(self, request: Request) -> Response:
-        """Take in a file of an artifact, if it is what was announced."""
+        """Store a file of an artifact, if it has the announced digest."""
         content = await request.body()
         digest = hashlib.md5(content).digest()
         promised = request.headers.get("content-md5")
@@ -131,12 +131,12 @@ class Endpoints:
         return Response()
 
     async def get_manifest(self, request: Request) -> Response:
-        """Hand out the manifest of an artifact."""
+        """Send the manifest of an artifact."""
         manifest = self.store.get(ArtifactManifest, request.path_params["number"])
         return self._blob(manifest.blob)
 
     async def put_manifest(self, request: Request) -> Response:
-        """Take in the manifest of an artifact."""
+        """Store the manifest of an artifact."""
         content = await request.body()
         with self.store.transaction():
             manifest = self.store.get(ArtifactManifest, request.path_params["number"])
@@ -149,7 +149,7 @@ class Endpoints:
         return FileResponse(self.store.blobs.path(digest))
 
     async def state(self, _request: Request) -> Response:
-        """Tell a test about the server itself."""
+        """Say what the server has seen and stored."""
         return JSONResponse(
             {
                 "pid": os.getpid(),
@@ -160,29 +160,29 @@ class Endpoints:
         )
 
     async def order_fault(self, request: Request) -> Response:
-        """Let something fail from now on."""
+        """Add a fault."""
         self.faults.order(Fault(**await request.json()))
         return Response()
 
     async def heal(self, _request: Request) -> Response:
-        """Let nothing fail any more."""
+        """End all faults."""
         self.faults.heal()
         return Response()
 
     async def forget_gaps(self, _request: Request) -> Response:
-        """Begin again without gaps."""
+        """Forget the gaps."""
         self.journal.forget_gaps()
         return Response()
 
     async def refuse(self, _request: Request, error: Exception) -> Response:
-        """Turn a request down."""
+        """Refuse a request."""
         status = error.status if isinstance(error, RefusalError) else 400
         return JSONResponse({"errors": [{"message": str(error)}]}, 400 if status < 400 else status)
 
     async def report_gap(self, request: Request, error: Exception) -> Response:
-        """Turn down what this server lacks, and tell the test."""
+        """Refuse what this server lacks, and record it for the test."""
         message = f"{request.method} {request.url.path}: {error}"
-        self.journal.note_gap(message)
+        self.journal.record_gap(message)
         return JSONResponse({"errors": [{"message": message}]}, 404)
 
 

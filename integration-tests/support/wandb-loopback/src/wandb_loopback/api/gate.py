@@ -1,4 +1,4 @@
-"""The way into the server: every request of a client passes here, is noted, and may fail."""
+"""The entrance of the server: each request passes here, is recorded, and may fail."""
 
 import asyncio
 import json
@@ -24,12 +24,12 @@ class Protocol(H11Protocol):
 
 
 class Gate:
-    """Lets requests through to an application, or makes them fail as ordered.
+    """Passes requests to an application, or makes them fail as ordered.
 
     Args:
         app: The application.
-        journal: Where to note the requests.
-        faults: The orders to fail.
+        journal: Records the requests.
+        faults: The active faults.
     """
 
     def __init__(self, app: ASGIApp, journal: Journal, faults: Faults) -> None:
@@ -51,13 +51,13 @@ class Gate:
         operation = operation_name(json.loads(body)) if kind == "graphql" else None
         fault = self._faults.next_for(kind, request.method, operation)
         status: int | None = None
-        is_noted = False
+        is_recorded = False
 
-        def note() -> None:
-            nonlocal is_noted
-            if not is_noted:
-                is_noted = True
-                self._journal.note_request(
+        def record() -> None:
+            nonlocal is_recorded
+            if not is_recorded:
+                is_recorded = True
+                self._journal.record_request(
                     kind=kind,
                     method=request.method,
                     path=request.url.path,
@@ -71,16 +71,16 @@ class Gate:
             if message["type"] == "http.response.start":
                 status = message["status"]
             elif not message.get("more_body"):
-                note()  # before the client has its answer: it may ask at once what was noted
+                record()  # before the client has its answer: a test may ask for it at once
             if fault is None or fault.action != "lose_reply":
                 await send(message)
 
         try:
             await self._handle(fault, scope, body, receive, noting_send)
         finally:
-            note()
+            record()
             if fault is None and (status is None or status >= 500):
-                self._journal.note_gap(f"{request.method} {request.url.path}: broke the server")
+                self._journal.record_gap(f"{request.method} {request.url.path}: broke the server")
 
     async def _handle(
         self, fault: Fault | None, scope: Scope, body: bytes, receive: Receive, send: Send

@@ -1,4 +1,4 @@
-"""Answers GraphQL queries, and tells a refusal from something that this server cannot do."""
+"""Answers GraphQL queries, and distinguishes a refusal from what this server cannot do."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,7 +85,7 @@ def _execute(store: Store, request: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _failure(operation: str, errors: list[GraphQLError]) -> Answer:
-    """Whatever is not a refusal is a gap: an unknown field, or a mistake in this server."""
+    """An error that is not a refusal is a gap: an unknown field, or a mistake in this server."""
     refusals = [e.original_error for e in errors if isinstance(e.original_error, RefusalError)]
     others = [error for error in errors if not isinstance(error.original_error, RefusalError)]
     status = 400 if others else refusals[0].status

@@ -1,1 +1,1 @@
-"""Artifacts: collections, their versions, and how a version comes to be."""
+"""Artifacts: collections, their versions, and how a version is made."""

@@ -1,7 +1,6 @@
 """Versions of artifacts, as they are read: what they are, what they hold, who made and uses them.
 
-The collections that they are versions of are in sequences.py, and how they come to be is in
-uploads.py.
+Their collections are in sequences.py; uploads.py creates versions.
 """
 
 import hashlib
@@ -110,7 +109,7 @@ class Artifact(Record):
 
     @property
     def ttl_is_inherited(self) -> bool:
-        """Whether nobody said how long it is to be kept."""
+        """Whether the client did not say how long to keep it."""
         return self.ttl == TTL_INHERITED
 
     @property

@@ -24,7 +24,7 @@ _DIGESTS: dict[str, Callable[[bytes], Any]] = {
 
 
 def receive_manifest(manifest: ArtifactManifest, content: bytes) -> None:
-    """Take in the file of a manifest."""
+    """Store the file of a manifest."""
     if hashlib.md5(content).hexdigest() != hex_of(manifest.digest):
         raise RefusalError("the manifest does not have the digest that was announced", status=400)
     manifest.change(blob=manifest.store.blobs.add(content))
@@ -102,7 +102,7 @@ def _blob(store: Store, entry: dict[str, Any]) -> str | None:
         return hex_of(digest)
     announced = store.execute("SELECT blob FROM entry WHERE digest = ? AND blob NOT NULL", digest)
     if not announced:
-        raise RefusalError(f"nobody announced bytes with the digest {digest}", status=400)
+        raise RefusalError(f"no client announced bytes with the digest {digest}", status=400)
     blob: str = announced[0]["blob"]
     return blob
 

@@ -30,7 +30,7 @@ def update_artifact(store: Store, values: dict[str, Any]) -> dict[str, Any]:
 
 @field("Mutation")
 def add_aliases(store: Store, values: dict[str, Any]) -> dict[str, Any]:
-    """Let aliases stand for a version, whatever they stood for before."""
+    """Move aliases to a version."""
     artifact = store.by_id(Artifact, values["artifactID"])
     for each in values["aliases"]:
         artifact_sequence(artifact).point(each["alias"], artifact)
@@ -39,7 +39,7 @@ def add_aliases(store: Store, values: dict[str, Any]) -> dict[str, Any]:
 
 @field("Mutation")
 def delete_aliases(store: Store, values: dict[str, Any]) -> dict[str, Any]:
-    """Take aliases away from a version; those that have moved on meanwhile stay."""
+    """Remove aliases from a version; an alias of another version stays."""
     artifact = store.by_id(Artifact, values["artifactID"])
     for each in values["aliases"]:
         store.execute(

@@ -61,7 +61,7 @@ class ArtifactSequence(Record):
         return next(found, None)
 
     def point(self, alias: str, artifact: Artifact) -> None:
-        """Let an alias stand for a version, whatever it stood for before."""
+        """Move an alias to a version."""
         self.store.execute(
             "INSERT INTO alias (sequence_number, artifact_number, alias) VALUES (?, ?, ?)"
             " ON CONFLICT (sequence_number, alias)"

@@ -1,4 +1,4 @@
-"""How a version of an artifact comes to be, up to its commit.
+"""How a version of an artifact is made, up to its commit.
 
 The client creates the version, announces its manifest and its files, uploads what the server
 does not have, and commits, which is in commits.py.
@@ -176,7 +176,7 @@ def _announce(store: Store, spec: dict[str, Any]) -> File:
 
 @field("Mutation")
 def use_artifact(store: Store, values: dict[str, Any]) -> dict[str, Any]:
-    """Note that a run takes a version as an input."""
+    """Record that a run uses a version."""
     artifact = store.by_id(Artifact, values["artifactID"])
     user = find_run(store, values["entityName"], values["projectName"], values["runName"])
     _link(user, artifact, "input")

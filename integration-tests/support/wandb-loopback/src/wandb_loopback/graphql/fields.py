@@ -23,7 +23,7 @@ _FUNCTIONS: dict[tuple[str, str], Callable[..., Any]] = {}
 
 
 def field(kind: str, name: str | None = None) -> Callable[[F], F]:
-    """Let a function answer a field.
+    """Register a function that answers a field.
 
     It is called with the object at hand (the store, for a query or a mutation as a whole) and
     the field's arguments by name.

@@ -21,7 +21,7 @@ _STREAMS = {
 
 
 def receive(run: Run, message: dict[str, Any], client: str) -> None:
-    """Take in one request of the file stream.
+    """Store one request of the file stream.
 
     Args:
         run: The run that it belongs to.

@@ -136,7 +136,7 @@ def models(
 
 @field("Query")
 def viewer(_store: Store) -> User:
-    """Whoever asks."""
+    """The user."""
     return User()
 
 

@@ -1,4 +1,4 @@
-"""What tests ask about the server itself: the requests it saw and the gaps they ran into."""
+"""The requests that the server has answered, and what it could not answer."""
 
 from typing import Any
 
@@ -6,7 +6,9 @@ from wandb_loopback.store.store import Store
 
 
 class Journal:
-    """A record that survives a kill, kept outside of the transactions of the requests.
+    """A log that survives a kill.
+
+    It writes outside the transactions of the requests, so it keeps those that fail.
 
     Args:
         store: Where to keep it.
@@ -15,14 +17,14 @@ class Journal:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def note_request(self, **columns: Any) -> None:
-        """Note one request once its answer is known."""
+    def record_request(self, **columns: Any) -> None:
+        """Record a request, when its answer is known."""
         names = ", ".join(columns)
         marks = ", ".join("?" * len(columns))
         self._store.execute(f"INSERT INTO request ({names}) VALUES ({marks})", *columns.values())
 
-    def note_gap(self, message: str) -> None:
-        """Note something that a client asked for and the server lacks."""
+    def record_gap(self, message: str) -> None:
+        """Record something that a client asked for and the server lacks."""
         self._store.execute("INSERT OR IGNORE INTO gap (message) VALUES (?)", message)
 
     def requests(self) -> list[dict[str, Any]]:

@@ -85,7 +85,7 @@ class Store:
 
     Args:
         directory: Where the state is, or begins.
-        url: The address of the server, for the links that it hands out.
+        url: The address of the server, for the links in its answers.
     """
 
     def __init__(self, directory: Path, url: str) -> None:

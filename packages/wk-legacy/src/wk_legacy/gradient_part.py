@@ -10,11 +10,11 @@ from typing import Any, Final
 import numpy as np
 
 from wk_core.callbacks import argument_of_fit
+from wk_core.data.arrays import as_array
 from wk_core.keras import keras, sync_state
 from wk_core.keras_saving import all_layers
 from wk_core.keras_training import has_loss, loss_scale
 from wk_core.preserved_state import preserve_random_state, preserve_state
-from wk_eval.arrays import as_array
 from wk_legacy.differentiation import Differentiation, Pass, Totals, differentiation_of
 from wk_legacy.histograms import Distribution
 from wk_legacy.part import MakeRow, Part

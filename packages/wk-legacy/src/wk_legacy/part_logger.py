@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 import wandb
 
+from wk_core.alone import check_alone
 from wk_core.copying import WithoutItsRun
 from wk_core.epochs import epochs_of
 from wk_core.keras import keras
 from wk_core.row_log import RowLog
 from wk_eval.arguments import checked_every
-from wk_legacy.alone import check_alone
 from wk_legacy.part import MakeRow, Part
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import wandb
 
 from wk_core.keras import sync_state
+from wk_core.logs import NumberFilter
 from wk_core.row_log import RowLog
 from wk_legacy.arguments import Arguments
 from wk_legacy.batch_rows import BatchRows
@@ -15,7 +16,6 @@ from wk_legacy.best_model import BestModel
 from wk_legacy.composition import parts_in_fit, parts_of
 from wk_legacy.model_facts import model_facts
 from wk_legacy.part import MakeRow, Part
-from wk_metrics.numbers import NumberFilter
 
 
 class TrainingLog:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from wk_core.data.arrays import as_array
 from wk_core.description import distinct
 from wk_core.keras import sync_state
 from wk_core.keras_graph import own_layers
 from wk_core.keras_training import frozen_value
-from wk_eval.arrays import as_array
 from wk_legacy.histograms import Distribution
 from wk_legacy.part import MakeRow, Part
 from wk_legacy.weight_names import weight_names

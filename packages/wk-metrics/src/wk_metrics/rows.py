@@ -7,8 +7,8 @@ from typing import Any
 import wandb
 
 from wk_core.axes import last_row
+from wk_core.logs import NumberFilter
 from wk_core.run_rows import rows_of
-from wk_metrics.numbers import NumberFilter
 from wk_metrics.rate import Deferred
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from wk_core.keras import LEGACY, backend, keras
-from wk_metrics.numbers import as_number
+from wk_core.logs import as_number
 
 # How many values of a schedule are computed at once.
 _BLOCK: Final = 256

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from wk_core.keras import backend, read_scalar
-from wk_metrics.numbers import as_number
+from wk_core.logs import as_number
 from wk_metrics.schedule import FrozenSchedule, is_symbolic
 
 _LOOKUP: Final = "_get_current_learning_rate"

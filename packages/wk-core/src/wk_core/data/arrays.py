@@ -1,5 +1,6 @@
 """NumPy arrays from what Keras' backends, datasets and users hand over."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -31,6 +32,18 @@ def as_array(value: Any) -> npt.NDArray[Any]:
 def is_tensor(value: Any) -> bool:
     """Tells whether a value is an array, a tensor or a table: whether it has shape and type."""
     return hasattr(value, "shape") and (hasattr(value, "dtype") or hasattr(value, "dtypes"))
+
+
+def describe(arrays: Any) -> str:
+    """Returns what can be said of arrays in an error: their shapes and types."""
+    if isinstance(arrays, Mapping):
+        return "{" + ", ".join(f"{name!r}: {describe(each)}" for name, each in arrays.items()) + "}"
+    if isinstance(arrays, tuple):
+        return "(" + ", ".join(describe(each) for each in arrays) + ")"
+    if not is_tensor(arrays):
+        return f"{arrays!r:.200}"
+    kind = getattr(arrays, "dtype", None) or type(arrays).__name__
+    return f"shape {tuple(arrays.shape)} of {kind}"
 
 
 def _of_a_known_type(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -5,6 +5,8 @@ from typing import Any
 from wk_core.spread import is_spread
 from wk_core.strategy import workers_strategy
 
+__all__: list[str] = []  # for the callbacks of wk
+
 
 def check_alone(callback: Any, model: Any) -> None:
     """Raises if a model can only be looked at by several processes together.

@@ -6,6 +6,8 @@ from typing import Any
 
 from wk_core.keras import LEGACY, keras
 
+__all__: list[str] = []  # for the callbacks of wk
+
 
 def as_number(value: Any) -> int | float | None:
     """Returns a Python number for a number, an array or a tensor of one element; else None.

@@ -15,12 +15,12 @@ from wk_core.process import this_process
 from wk_core.run import resolve_run
 from wk_core.strategy import workers_strategy
 from wk_metrics.arguments import checked_report_from, checked_start
-from wk_metrics.batch_log import BatchLog
-from wk_metrics.frequency import Frequency, LogFreq
-from wk_metrics.learning_rate import LearningRates
-from wk_metrics.model_info import log_model_info as _log_model_info
-from wk_metrics.position import position_of
-from wk_metrics.rows import RowWriter
+from wk_metrics.batch_logger import BatchLogger
+from wk_metrics.batches import Frequency, LogFreq
+from wk_metrics.global_step import global_step_of
+from wk_metrics.learning_rate.tracker import LearningRates
+from wk_metrics.model.info import log_model_info as _log_model_info
+from wk_metrics.row_writer import RowWriter
 from wk_metrics.throughput import Throughput
 
 
@@ -130,9 +130,9 @@ class WandbMetricsLogger(WithoutItsRun, keras.callbacks.Callback):  # type: igno
         self._rows = RowWriter(run)
         if self._resumed_epoch is not None:
             self._rows.leave_out_logged()
-        self._position = position_of(run)
+        self._position = global_step_of(run)
         self._rates: LearningRates | None = None
-        self._batches: BatchLog | None = None
+        self._batches: BatchLogger | None = None
         self._samples: int | None = None
         self._attended: weakref.ref[Any] | None = None
         self._reads_batches = False
@@ -351,7 +351,7 @@ class WandbMetricsLogger(WithoutItsRun, keras.callbacks.Callback):  # type: igno
                 self._batches = self._begin_batches(epoch, rates)
         return rates
 
-    def _begin_batches(self, initial_epoch: int, rates: LearningRates) -> BatchLog:
+    def _begin_batches(self, initial_epoch: int, rates: LearningRates) -> BatchLogger:
         steps_per_epoch = (self.params or {}).get("steps")
         first_batch = self._position.start_batches(
             self._run,
@@ -361,7 +361,7 @@ class WandbMetricsLogger(WithoutItsRun, keras.callbacks.Callback):  # type: igno
             given=self._given_start,
         )
         self._given_start = None
-        return BatchLog(
+        return BatchLogger(
             self._run,
             self._rows,
             self._frequency if self._writes else Frequency(None),

@@ -1,7 +1,7 @@
-"""Where a training stands: the number of its next batch and of its next epoch.
+"""The number of the next batch and of the next epoch in the whole training.
 
-Keras counts both from zero in every epoch and in every `fit`. A chart wants the number within the
-whole training, across several calls of `fit`, several callbacks and several processes.
+Keras counts batches from zero in every epoch, and epochs from zero in every `fit`. A chart needs
+numbers that go on across calls of `fit`, callbacks and processes.
 """
 
 import weakref
@@ -16,14 +16,45 @@ from wk_core.optimizers import batches_trained
 
 
 @dataclass
-class GlobalStep:
-    """Where the training that reports to a run stands, as far as this process knows.
+class StartingPoint:
+    """The given numbers at which the next `fit` starts, instead of those that are worked out.
 
     Attributes:
-        epochs: Counts the epochs, for callbacks of other packages too.
-        next_batch: The number of the batch to come, None where nobody has counted batches.
-        ahead: By how much `next_batch` is ahead of the optimizer's own count.
-        optimizer: The optimizer that `ahead` is about.
+        batch: The number of the first batch in the whole training; None if not given.
+        epoch: The number of the first epoch in the whole training; None if not given.
+    """
+
+    batch: int | None = None
+    epoch: int | None = None
+
+    @classmethod
+    def parse(cls, initial_global_step: Any) -> "StartingPoint":
+        """Reads the `initial_global_step` argument.
+
+        Raises:
+            ValueError: If it is neither None nor a whole number, 0 or more.
+        """
+        if initial_global_step is not None and (
+            isinstance(initial_global_step, bool)
+            or not isinstance(initial_global_step, int)
+            or initial_global_step < 0
+        ):
+            raise ValueError(
+                "`initial_global_step` must be a whole number of batches, 0 or more, or None. "
+                f"Received: initial_global_step={initial_global_step!r}"
+            )
+        return cls(initial_global_step)
+
+
+@dataclass
+class GlobalStep:
+    """The numbers that a training which reports to a run has reached in this process.
+
+    Attributes:
+        epochs: Counts the epochs, also for callbacks of other packages.
+        next_batch: The number of the next batch; None if no callback has counted batches.
+        ahead: The difference between `next_batch` and the optimizer's own count.
+        optimizer: The optimizer that `ahead` refers to.
     """
 
     epochs: Epochs
@@ -33,7 +64,7 @@ class GlobalStep:
 
     @property
     def next_epoch(self) -> int | None:
-        """The number of the epoch to come, None before the first one."""
+        """The number of the next epoch; None before the first epoch has ended."""
         return self.epochs.next
 
     @next_epoch.setter
@@ -57,16 +88,21 @@ class GlobalStep:
     ) -> int:
         """Returns the number of the first batch of a `fit`, and remembers it.
 
-        `optimizer` is the one whose count is that of the batches, None where no count is. The
-        surest source decides, in this order:
+        The most reliable source decides, in this order:
 
-        1. the number that the user gave;
-        2. what this process has seen of the training: the batches logged to this run, and those
-           that the same optimizer has been applied to since;
-        3. the optimizer's own count, which a restored model brings along, where it is applied once
-           a batch;
-        4. the epochs before this `fit`, times `steps_per_epoch`;
-        5. the last batch that a resumed run has logged, which may lie behind.
+        1. the given number;
+        2. the batches that this process has logged to this run, plus the batches that the same
+           optimizer has been applied to since;
+        3. the optimizer's own count, which a restored model has kept;
+        4. the number of epochs before this `fit`, times `steps_per_epoch`;
+        5. the last batch that the resumed run has logged, which may be too low.
+
+        Args:
+            run: The run.
+            optimizer: The optimizer that is applied once a batch; None if there is none.
+            initial_epoch: The first epoch of this `fit`, as Keras counts.
+            steps_per_epoch: The number of batches in an epoch, if it is known.
+            given: The given number; None if there is none.
         """
         trained = 0 if optimizer is None else batches_trained(optimizer)
         known_optimizer = None if self.optimizer is None else self.optimizer()
@@ -89,19 +125,19 @@ class GlobalStep:
         return start
 
     def remember(self, optimizer: Any, next_batch: int) -> None:
-        """Notes that batch `next_batch` is to come, with the optimizer as it is now."""
+        """Records that `next_batch` is the next batch at the optimizer's present count."""
         self.next_batch = next_batch
         self.optimizer = None if optimizer is None else weakref.ref(optimizer)
         self.ahead = 0 if optimizer is None else next_batch - batches_trained(optimizer)
 
 
 def global_step_of(run: wandb.Run) -> GlobalStep:
-    """Returns the one position that all callbacks share which report to `run`."""
-    if run not in _positions:
+    """Returns the `GlobalStep` that all callbacks of a run share."""
+    if run not in _global_steps:
         epochs = epochs_of(run)
         epochs.add_axis("epoch/epoch")
-        _positions[run] = GlobalStep(epochs)
-    return _positions[run]
+        _global_steps[run] = GlobalStep(epochs)
+    return _global_steps[run]
 
 
-_positions: "weakref.WeakKeyDictionary[wandb.Run, GlobalStep]" = weakref.WeakKeyDictionary()
+_global_steps: "weakref.WeakKeyDictionary[wandb.Run, GlobalStep]" = weakref.WeakKeyDictionary()

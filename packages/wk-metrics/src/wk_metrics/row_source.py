@@ -1,40 +1,39 @@
-"""What the parts of `WandbCallback` have in common."""
+"""What adds entries to an epoch's row."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
 RowFactory: TypeAlias = Callable[[], dict[str, Any]]
-"""Makes a part of an epoch's row; called in the background thread, once."""
+"""Makes entries of a row; called once, in a background thread."""
 
 
 class RowSource(Protocol):
-    """Something that is looked at when an epoch ends, and adds to the epoch's row.
+    """Looks at the model when an epoch ends, and adds entries to the epoch's row.
 
-    A part that takes this as its base class need not say that there is nothing to do at the end.
+    Derive from it if nothing is left to log at the end of training.
     """
 
     def begin(self, model: Any) -> None:
         """Prepares for a `fit` of a model.
 
         Raises:
-            ValueError: If the model or the data are not what this part can look at.
+            ValueError: If the model or the data do not fit.
         """
 
     def take(self, epoch: int) -> RowFactory:
-        """Takes what has to be taken from the model before training goes on.
+        """Takes from the model what training is about to change.
 
         Args:
             epoch: The epoch that has ended, from 0.
 
         Returns:
-            What makes the row's entries of it, in the background; an empty row where nothing is
-            due.
+            Makes the entries in the background; makes none if nothing is due.
         """
 
     def end(self) -> RowFactory | None:
-        """Takes what is left to be taken when a `fit` has come to its end.
+        """Takes what is left when a `fit` ends.
 
         Returns:
-            What makes a row of its own of it, in the background; None where nothing is left.
+            Makes another row in the background; None if nothing is left.
         """
         return None

@@ -339,7 +339,7 @@ def test_disabled_run_costs_nothing():
     with wandb.init(mode="disabled"):
         logger = WandbGradientLogger(data)
         fit(model, data, logger, WandbWeightLogger())
-        assert logger._part._differentiation is None
+        assert logger._session._source._differentiation is None
 
 
 def numbers():

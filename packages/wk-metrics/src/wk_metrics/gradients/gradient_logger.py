@@ -83,5 +83,5 @@ class WandbGradientLogger(PeriodicLogger):
         self._batch_size = batch_size
         super().__init__("gradients", run=run, every=every)
 
-    def _new_part(self) -> GradientSource:
+    def _new_source(self) -> GradientSource:
         return GradientSource(self._training_data, batch_size=self._batch_size)

@@ -49,5 +49,5 @@ class WandbWeightLogger(PeriodicLogger):
     def __init__(self, *, every: int = 1, run: wandb.Run | None = None) -> None:
         super().__init__("parameters", run=run, every=every)
 
-    def _new_part(self) -> WeightSource:
+    def _new_source(self) -> WeightSource:
         return WeightSource()

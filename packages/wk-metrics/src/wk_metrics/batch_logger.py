@@ -1,4 +1,4 @@
-"""Batch rows, on their way from Keras' hooks to the run."""
+"""Logging batches behind the training."""
 
 import threading
 import time
@@ -16,10 +16,10 @@ from wk_metrics.learning_rate.rates import LazyValue
 from wk_metrics.learning_rate.tracker import LearningRates
 from wk_metrics.row_writer import RowWriter
 
-# How many rows may wait for W&B, some megabytes of them; then training waits.
+# The number of rows, some megabytes, that may wait for W&B before training waits.
 _CAPACITY: Final = 4096
 # How long an interrupted fit waits, in seconds, for end-of-batch hooks that Keras still holds in
-# its pool of threads; and for that of the last batch, which may never have come to its end.
+# its pool of threads, and for the hook of the last batch, which may never have ended.
 _GRACE: Final = 10.0
 _LAST_GRACE: Final = 1.0
 
@@ -27,19 +27,19 @@ _LAST_GRACE: Final = 1.0
 class BatchLogger:
     """Logs the batches of one `fit` that are due, in order, from a background thread.
 
-    The hooks hand over what Keras gave them; numbering, the learning rate, the conversion and
-    `run.log` are done behind them. Where W&B cannot keep up, training waits: nothing is dropped.
+    The hooks only pass on the logs; a background thread converts them, computes the learning rate
+    and calls `run.log`. If W&B cannot keep up, training waits: no row is dropped.
 
     Args:
         run: The run.
         rows: Writes the rows.
         frequency: Which batches are due.
         rates: The learning rates.
-        count: Returns how many batches the model was trained on so far; None where that does not
-            show. It tells how long an epoch was.
-        first_batch: The number, within the training, of the fit's first batch.
-        steps_per_epoch: How long an epoch is, where it is known beforehand.
-        steps_per_execution: Batches between two calls of the hooks.
+        count: Returns the number of batches that the model was trained on so far, from which the
+            length of an epoch follows; None if it is not known.
+        first_batch: The number of the first batch of the `fit` in the whole training.
+        steps_per_epoch: The number of batches in an epoch; None if it is not known beforehand.
+        steps_per_execution: The number of batches between two calls of the hooks.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class BatchLogger:
         self._lock = threading.Lock()
         self._begun = 0
         self._ended = 0
-        self._newest: int | None = None  # the first batch of the execution that began last
+        self._newest: int | None = None  # first batch of the newest execution
         self._pooled = backend() != "tensorflow"
         self._trainer = threading.get_ident()
         self._background = Background("wk_metrics.batch_logger", capacity=_CAPACITY)
@@ -79,18 +79,18 @@ class BatchLogger:
 
     @property
     def next_batch(self) -> int:
-        """The number, within the training, of the batch to come."""
+        """The number of the next batch in the whole training."""
         return self._epoch_start + self._batches.count
 
     def start_epoch(self) -> None:
-        """Begins a new epoch behind the batches of the last one."""
+        """Begins an epoch after the batches of the last epoch."""
         self._epoch_start = self.next_batch
         self._batches = EpochBatches(self._stride)
         self._newest = None
         self._trained_before = None if self._stride == 1 else self._count()
 
     def begin(self, first: int) -> None:
-        """Notes, in the training thread, that batch `first` of the epoch begins."""
+        """Records, in the training thread, that batch `first` of the epoch begins."""
         self._begun += 1
         self._background.wait_for_room()
         if self._has_written:
@@ -98,36 +98,36 @@ class BatchLogger:
             if self._leaves_open or self._run_rows.is_open:
                 self.complete()
         if self._rates.are_outdated:
-            self.look_behind()
-            self._rates.look_again(first)
+            self.refresh_rates()
+            self._rates.refresh(first)
         self._newest = first
 
-    def look_behind(self) -> None:
-        """Looks up, in the training thread, which optimizer the newest execution was trained by.
+    def refresh_rates(self) -> None:
+        """Looks up, in the training thread, which optimizer trained the newest execution.
 
-        To be called when it is over, and before the next one.
+        To be called between this execution and the next.
         """
         if self._newest is not None:
-            self._rates.look_behind(self._newest, self._newest + self._stride - 1)
+            self._rates.refresh_after(self._newest, self._newest + self._stride - 1)
 
     def read_rates(self, last: int) -> None:
-        """Reads, in the training thread, what is to be known of the execution that just ended.
+        """Reads, in the training thread, the rates of the execution that has just ended.
 
-        To be called before `end`, and only where the rates must be read.
+        To be called before `end`, and only if the rates must be read.
         """
         first = last + 1 - self._stride
         if self._is_due(first, last) or self._is_due(last + 1, last + self._stride):
             self._rates.read(first, last)
 
     def end(self, last: int, logs: Mapping[str, Any]) -> None:
-        """Takes what the hook got at the end of batch `last`, in any thread and order."""
+        """Logs batch `last` of the epoch if it is due; called in any thread and order."""
         pooled = threading.get_ident() != self._trainer
         outdated = self._rates.are_outdated
         if outdated and not pooled:
-            self.look_behind()
+            self.refresh_rates()
         with self._lock:
             self._batches.add(last, dict(logs))
-            # In a pool, an optimizer that came meanwhile is looked up before the next batch begins.
+            # In a pool, a new optimizer is looked up before the next batch begins.
             if not (outdated and pooled):
                 for execution in self._batches.ready():
                     self._submit(execution)
@@ -135,21 +135,21 @@ class BatchLogger:
             self._pooled = pooled
 
     def end_epoch(self) -> int:
-        """Logs what is left of the epoch; returns how many batches it had."""
-        self.look_behind()
+        """Logs the rest of the epoch; returns the number of its batches."""
+        self.refresh_rates()
         with self._lock:
             for execution in self._batches.end(self._true_count()):
                 self._submit(execution)
         return self._batches.count
 
     def complete(self) -> None:
-        """Closes the last row, if it was left open, or if the user has opened one behind it."""
+        """Closes the last row if it is open, or the row that the user has opened after it."""
         with self._lock:
             self._has_written = False
             self._complete()
 
     def write(self, prefix: str, logs: Mapping[str, Any], facts: Mapping[str, LazyValue]) -> None:
-        """Writes a row behind those that were handed over before."""
+        """Writes a row after the rows of earlier calls."""
         with self._lock:
             self._write(prefix, dict(logs), facts)
 
@@ -157,7 +157,7 @@ class BatchLogger:
         """Waits until everything is logged.
 
         Raises:
-            BaseException: The first error in the background that nobody has been told of.
+            BaseException: The first error in the background that has not been raised yet.
         """
         error = self._close()
         if error is not None:
@@ -175,13 +175,13 @@ class BatchLogger:
         self._write("batch", logs, facts)
 
     def _write(self, prefix: str, logs: Mapping[str, Any], facts: Mapping[str, LazyValue]) -> None:
-        if self._is_closed:  # with the run, which says so where it is told of another row
+        if self._is_closed:  # the run has finished, which `rows` says if it gets another row
             self._rows.write(prefix, logs, facts)
             return
         self._has_written = True
         stays_open = self._run_rows.is_shared
         if stays_open:
-            # The user's values of the same batch may come before it, and behind it.
+            # The user's values of the same batch may come before or after it.
             if self._leaves_open:
                 self._complete()
             self._rows.start_keeping()
@@ -195,7 +195,7 @@ class BatchLogger:
             self._background.submit(self._rows.commit)
 
     def _true_count(self) -> int | None:
-        """Returns how many batches the epoch had; the hooks count past the last one."""
+        """Returns the number of batches of the epoch, which the hooks may exceed."""
         if self._stride == 1:
             return None
         before, now = self._trained_before, self._count()
@@ -217,7 +217,7 @@ class BatchLogger:
         return error
 
     def _close_interrupted(self) -> None:
-        """Closes before the run finishes, after a `fit` that never came to its end."""
+        """Closes before the run finishes, after a `fit` that was interrupted."""
         error = self._close()
         if error is not None:
             wandb.termerror(f"WandbMetricsLogger could not log all batches: {error!r}")

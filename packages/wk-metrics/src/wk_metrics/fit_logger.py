@@ -139,14 +139,14 @@ class FitLogger:
     def read_batch(self, batch: int) -> None:
         """Reads the learning rates of the batch that has just ended, if they must be read."""
         if not self._settings.logs_batches:
-            self.rates.note_updates()
+            self.rates.record_updates()
         elif self.batches is not None and self.rates.must_be_read:
             self.batches.read_rates(batch)
 
     def read_epoch(self) -> None:
         """Reads the learning rates of the epoch that has just ended."""
         if self.batches is not None:
-            self.batches.look_behind()
+            self.batches.refresh_rates()
         self.rates.read_epoch()
         if self.batches is not None:
             self.complete_row()

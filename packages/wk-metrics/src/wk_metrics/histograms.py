@@ -1,4 +1,4 @@
-"""Histograms of arrays with anything in them."""
+"""Histograms of arrays that may hold NaN, infinities and values of any size."""
 
 from typing import Any, Final
 
@@ -7,8 +7,8 @@ import numpy.typing as npt
 import wandb
 
 _BINS: Final = 64
-# Where the values of 32 bits lie farther apart than this, or closer together in relation to their
-# size, edges of bins and squares need more bits.
+# Outside these sizes, or in a relatively narrower range, 32 bits are too few for the edges of bins
+# and for squares.
 _LARGE: Final = 1e15
 _SMALL: Final = 1e-15
 _NARROW: Final = 1e-4
@@ -17,17 +17,17 @@ _NARROW: Final = 1e-4
 class Distribution:
     """How the values of an array are distributed.
 
-    The histogram has 64 bins between the least and the largest value that is finite, and counts
-    those only: it is `numpy.histogram`'s of them. An array without any has an empty one.
+    The histogram counts the finite values in 64 bins between the lowest and the highest of them, as
+    `numpy.histogram` does. It is empty if no value is finite.
 
     Args:
         values: Numbers in an array of any shape and precision.
 
     Attributes:
         histogram: The histogram.
-        non_finite: How many values are NaN or infinite.
-        norm: The square root of the sum of the squares of all values; NaN or infinite where one
-            of them is.
+        non_finite: The number of values that are NaN or infinite.
+        norm: The square root of the sum of the squares of all values; NaN or infinite if a value
+            is.
 
     Example:
         ```python
@@ -66,7 +66,7 @@ class Distribution:
 def _as_floats(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if values.dtype in (np.float32, np.float64):
         return values
-    # Whole numbers may have more digits than 32 bits hold; halves and bfloat16 have fewer.
+    # Integers may need more digits than 32 bits hold; float16 and bfloat16 need fewer.
     return values.astype(np.float64 if values.dtype.kind in "iub" else np.float32)
 
 
@@ -75,7 +75,7 @@ def _range(values: npt.NDArray[Any]) -> tuple[float, float]:
 
 
 def _norm(values: npt.NDArray[Any], reach: float) -> float:
-    """Returns the norm of values that are finite, with the largest of them, as a scale."""
+    """Returns the norm of finite values, scaled by `reach`, the largest absolute value."""
     if reach == 0.0:
         return 0.0
     if _SMALL < reach < _LARGE:
@@ -94,9 +94,9 @@ def _histogram(
     if not values.size:
         return np.histogram(values, _BINS)
     reach = max(abs(least), abs(largest))
-    if largest - least <= 1e-13 * reach:  # too narrow for 64 edges, even of 64 bits
+    if largest - least <= 1e-13 * reach:  # too narrow for 64 edges even in 64 bits
         middle, half = least, max(0.5, 1e-9 * reach)
         least, largest = middle - half, middle + half
-    # The edges have the precision of the values, as NumPy has them of a range that it finds itself.
+    # The edges have the precision of the values, as when NumPy finds the range itself.
     precise = values.dtype.type
     return np.histogram(values, _BINS, (precise(least), precise(largest)))

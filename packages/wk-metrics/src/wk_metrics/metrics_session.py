@@ -162,7 +162,7 @@ class MetricsSession:
         self._callbacks = weakref.ref(callbacks)
         self._reads_batches = False
         before_all(callbacks, "on_epoch_begin", self._complete_row)
-        after_all(callbacks, "on_epoch_begin", self._look_again)
+        after_all(callbacks, "on_epoch_begin", self._refresh_rates)
         before_all(callbacks, "on_epoch_end", self._read_epoch)
         self._follow_batches()
 
@@ -178,9 +178,9 @@ class MetricsSession:
         if self.fit is not None:
             self.fit.complete_row()
 
-    def _look_again(self) -> None:
+    def _refresh_rates(self) -> None:
         if self.fit is not None:
-            self.fit.rates.look_again()
+            self.fit.rates.refresh()
             self._follow_batches()
 
     def _read_batch(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002

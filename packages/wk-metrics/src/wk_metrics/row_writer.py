@@ -1,4 +1,4 @@
-"""Rows of a run's history: their keys, their numbers and their place among the user's own rows."""
+"""Writing the rows of a logger between the user's own rows."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -19,7 +19,7 @@ class RowWriter:
         run: The run.
 
     Attributes:
-        run_rows: All rows of the run, of whoever logs them.
+        run_rows: All rows of the run, including those of other loggers and of the user.
     """
 
     def __init__(self, run: wandb.Run) -> None:
@@ -31,7 +31,7 @@ class RowWriter:
         self._logged: dict[str, int] = {}
 
     def leave_out_logged(self) -> None:
-        """From now on leaves out the batches and epochs that a resumed run has logged already."""
+        """Skips the batches and epochs that the resumed run has already logged."""
         self._logged = {
             name: last
             for name in ("epoch/epoch", "batch/batch_step")
@@ -46,23 +46,23 @@ class RowWriter:
         *,
         stays_open: bool = False,
     ) -> None:
-        """Writes a row: a complete one, or one that stays open until `commit`."""
+        """Writes a complete row, or a row that stays open until `commit`."""
         row = self._row(prefix, logs, facts or {})
         if not self._is_logged(row):
             self.run_rows.log(self._run, row, commit=False if stays_open else None)
 
     def commit(self) -> None:
-        """Closes the row that is open, whoever has opened it."""
+        """Closes the open row, even if another logger or the user has opened it."""
         self.run_rows.complete(self._run)
 
     def start_keeping(self) -> None:
-        """Notes that rows of epochs stay open between two of them, for others to add to."""
+        """Keeps each row open until the next one, so that others can add to it."""
         if not self._keeps_open and self._run.settings.mode != "shared":
             self._keeps_open = True
             self.run_rows.start_keeping()
 
     def stop_keeping(self) -> None:
-        """Completes the last row."""
+        """Closes the last row, and keeps rows open no longer."""
         if self._keeps_open:
             self._keeps_open = False
             self.run_rows.stop_keeping()
@@ -71,10 +71,10 @@ class RowWriter:
     def open(
         self, prefix: str, logs: Mapping[str, Any], facts: Mapping[str, LazyValue], step: int
     ) -> None:
-        """Writes a row that others may add to, under W&B's step `step` where it is not past.
+        """Opens a row that others can add to, at W&B's step `step` unless that has passed.
 
-        Rows that the user logs for the same step, before or after this one, become part of it
-        instead of being dropped. `complete` closes it.
+        Rows that the user logs for the same step, before or after it, become part of it instead of
+        being dropped. `complete` closes it.
         """
         row = self._row(prefix, logs, facts)
         if self._is_logged(row) or self.run_rows.has_finished(self._run):
@@ -86,10 +86,10 @@ class RowWriter:
         self._open_step = self.run_rows.open(self._run, row, step)
 
     def complete(self) -> None:
-        """Closes the open row, so that it is sent; does nothing where none is open.
+        """Closes the open row, so that it is sent; does nothing if no row is open.
 
-        Where rows of other callbacks are on their way, which belong to it, it waits for them, but
-        the caller does not.
+        If other callbacks are still adding to the row, it is closed after them; the caller does not
+        wait.
         """
         step, self._open_step = self._open_step, None
         if step is not None:

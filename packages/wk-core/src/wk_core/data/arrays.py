@@ -1,4 +1,4 @@
-"""NumPy arrays from what Keras' backends, datasets and users hand over."""
+"""NumPy arrays from tensors of any backend, numbers and lists."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-# Types of `ml_dtypes`, which NumPy takes for bytes of no meaning.
+# Types of `ml_dtypes`, which are raw bytes to NumPy.
 _FOREIGN_FLOATS: Final = ("bfloat16", "float")
 _FOREIGN_INTEGERS: Final = ("int", "uint")
 
@@ -14,8 +14,8 @@ _FOREIGN_INTEGERS: Final = ("int", "uint")
 def as_array(value: Any) -> npt.NDArray[Any]:
     """Returns a tensor of any backend, a number or nested lists as a NumPy array.
 
-    Numbers of types that NumPy does not have, as bfloat16, become float32, or int8 where they are
-    whole. The array may share its memory with the value.
+    Types that NumPy does not have become float32, such as bfloat16, or int8 if they are integers.
+    The array may share its memory with the value.
     """
     if isinstance(value, np.ndarray):
         return _of_a_known_type(value)
@@ -30,12 +30,12 @@ def as_array(value: Any) -> npt.NDArray[Any]:
 
 
 def is_tensor(value: Any) -> bool:
-    """Tells whether a value is an array, a tensor or a table: whether it has shape and type."""
+    """Returns whether a value is an array, a tensor or a table: whether it has shape and dtype."""
     return hasattr(value, "shape") and (hasattr(value, "dtype") or hasattr(value, "dtypes"))
 
 
 def describe(arrays: Any) -> str:
-    """Returns what can be said of arrays in an error: their shapes and types."""
+    """Returns the shapes and types of arrays, for an error message."""
     if isinstance(arrays, Mapping):
         return "{" + ", ".join(f"{name!r}: {describe(each)}" for name, each in arrays.items()) + "}"
     if isinstance(arrays, tuple):

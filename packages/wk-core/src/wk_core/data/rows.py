@@ -1,8 +1,7 @@
-"""Rows of what holds examples along its first axis, as NumPy arrays.
+"""Rows of anything that holds examples along its first axis, as NumPy arrays.
 
-Not all that has a shape and a type is an array: sparse and ragged matrices, data frames and
-datasets in files are not. Of those the rows are chosen first, and only what was chosen is made an
-array, which has to fit into memory.
+Sparse and ragged matrices, data frames and datasets in files have a shape and a dtype, but are no
+arrays. Their rows are selected first, and only the selected rows become an array in memory.
 """
 
 from typing import Any, Final, TypeAlias
@@ -23,20 +22,20 @@ _ACCEPTED: Final = (
 
 
 def is_container(value: Any) -> bool:
-    """Tells whether a value has rows and is no array: whether rows are chosen of it first."""
+    """Returns whether a value has rows but is no array, so that rows are selected first."""
     return not isinstance(value, (np.ndarray, list, tuple)) and any(
         known(value) for known, _ in _KINDS
     )
 
 
 def is_sparse_or_ragged(value: Any) -> bool:
-    """Tells whether a value is a matrix that a model may want as it is, not as an array."""
+    """Returns whether a value is a matrix that a model may need as it is, not as an array."""
     kinds = (_is_scipy_sparse, _is_ragged, _is_tensorflow_sparse, _is_jax_sparse, _is_torch_sparse)
     return not isinstance(value, np.ndarray) and any(known(value) for known in kinds)
 
 
 def count_rows(value: Any) -> int:
-    """Returns how many rows there are.
+    """Returns the number of rows.
 
     Raises:
         TypeError: If there is no first axis.
@@ -61,12 +60,12 @@ def take_rows(value: Any, rows: Rows = _ALL, fill: int = 0) -> Array:
     """Returns rows as an array.
 
     Args:
-        value: What has them.
-        rows: Which ones: a slice, or numbers in ascending order. Defaults to all.
-        fill: What rows of unequal length are filled up with.
+        value: An array or a container.
+        rows: The rows: a slice, or their indices in ascending order. Defaults to all.
+        fill: The value that rows of unequal length are padded with.
 
     Raises:
-        TypeError: If the value is of no kind of which rows can be taken.
+        TypeError: If the value is of no accepted kind.
     """
     if isinstance(value, (np.ndarray, list, tuple)):
         return as_array(as_array(value)[rows])
@@ -140,17 +139,17 @@ def _from_jax_sparse(value: Any, rows: Rows, fill: int) -> Any:  # noqa: ARG001
 
 
 def _from_coordinates(places: Array, values: Array, shape: Any, rows: Rows) -> Array:
-    """Returns rows of a matrix that is given by where its values are.
+    """Returns rows of a matrix in coordinate format.
 
     Args:
-        places: Shape (values, axes).
-        values: Shape (values,); those in the same place add up.
-        shape: The matrix' own.
-        rows: Which rows.
+        places: The coordinates of the values, shape (values, axes).
+        values: The values, shape (values,); values in the same place are summed.
+        shape: The shape of the matrix.
+        rows: The rows.
     """
     count, *others = (int(size) for size in shape)
     chosen = _numbers(rows, count)
-    at = np.full(count + 1, -1)  # JAX pads with places beyond the end
+    at = np.full(count + 1, -1)  # JAX pads with coordinates beyond the end
     at[chosen] = np.arange(len(chosen))
     row = at[np.minimum(places[:, 0], count)]
     used = row >= 0
@@ -212,7 +211,7 @@ def _from_frame(value: Any, rows: Rows, fill: int) -> Any:  # noqa: ARG001
 
 
 def _is_in_a_file(value: Any) -> bool:
-    """Tells whether a value reads its rows when they are asked for, as HDF5 and Zarr do."""
+    """Returns whether a value reads its rows on demand, as datasets of HDF5 and Zarr do."""
     return hasattr(value, "chunks") and hasattr(value, "shape") and hasattr(value, "dtype")
 
 

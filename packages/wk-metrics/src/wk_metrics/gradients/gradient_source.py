@@ -1,4 +1,4 @@
-"""The gradients of a model's loss, as a part of an epoch's row."""
+"""The gradients of a model's loss, as entries of an epoch's row."""
 
 import math
 import threading
@@ -21,22 +21,22 @@ from wk_metrics.histograms import Distribution
 from wk_metrics.row_source import RowFactory, RowSource
 from wk_metrics.weights.weight_names import layer_names, weight_names
 
-_BATCH_SIZE_OF_FIT: Final = 32  # where it is given none
+_BATCH_SIZE_OF_FIT: Final = 32  # Keras' default
 _BATCH_SIZE_OF_VECTORS: Final = 512
-# By how much the loss is scaled less where a gradient does not fit into half precision.
+# By which factor the scale of the loss shrinks if a gradient overflows half precision.
 _LESS: Final = 16.0
 
 
 class GradientSource(RowSource):
-    """Takes the gradients of the loss over all of the data, with the weights of an epoch's end.
+    """Computes gradients of the loss over all of the data, with the weights at an epoch's end.
 
     Args:
         training_data: The data.
-        batch_size: How many samples of arrays are looked at together; None for the training's, or
-            more where samples are vectors.
+        batch_size: The number of samples in a batch of arrays; None for the training's own, or more
+            if samples are vectors.
 
     Raises:
-        TypeError: If the data are of no kind that can be gone through.
+        TypeError: If the data are of no accepted kind.
         ValueError: If they have no end or no samples, or if `batch_size` is below 1.
     """
 
@@ -55,12 +55,12 @@ class GradientSource(RowSource):
         self._last: _Once | None = None
 
     def begin(self, model: Any) -> None:
-        """Looks whether model and data fit, by the gradients of the first batch.
+        """Checks whether model and data fit, by the gradients of the first batch.
 
-        That compiles the function, so that no epoch has to wait for it.
+        This also compiles the function, so that no epoch waits for it.
 
         Raises:
-            ValueError: If the model has no loss, or no weights that are trained.
+            ValueError: If the model has no loss or no trainable weights.
         """
         if not has_loss(model):
             raise ValueError(
@@ -69,19 +69,20 @@ class GradientSource(RowSource):
             )
         self._model = model
         self._differentiation = self._last = None
-        if model.built:  # Keras 2 builds some models in their first step
+        if model.built:  # Keras 2 builds some models in the first step of training
             differentiation = self._prepare()
             with preserve_state(model, in_python=True):  # compiling runs the model's own code
                 differentiation.begin_pass()(self._data.shapes(self._batch_size), 1.0)
 
     def take(self, epoch: int) -> RowFactory:  # noqa: ARG002
-        """Returns what makes histograms and norms of the gradients.
+        """Computes the gradients, in the background if possible, else now.
 
-        Where it can, that goes through the data while training goes on; else this does now.
+        Returns:
+            Makes their histograms and norms.
         """
         differentiation = self._differentiation or self._prepare()
         if self._last is not None:
-            self._last()  # one at a time: each holds the weights of its epoch
+            self._last()  # one at a time, since each holds the weights of its epoch
         sync_state(self._model)
         scale = loss_scale(self._model) if self._halves else 1.0
         totals = _Once(partial(self._totals, differentiation.begin_pass(), scale))
@@ -111,7 +112,7 @@ class GradientSource(RowSource):
 
     def _totals(self, gradients: Pass, scale: float) -> Totals:
         totals = gradients(self._data.batches(self._batch_size), scale)
-        # Where the training's own scale is too large, it leaves out the step and tries a smaller.
+        # If its scale is too large, training skips the step and tries a smaller scale.
         while scale > 1.0 and _overflows(totals):
             scale = max(1.0, scale / _LESS)
             totals = gradients(self._data.batches(self._batch_size), scale)
@@ -119,10 +120,10 @@ class GradientSource(RowSource):
 
 
 class _Once:
-    """Totals that whoever asks first takes, and others wait for.
+    """Totals that are computed at the first call; concurrent calls wait for them.
 
     Args:
-        take: Takes them; called once.
+        take: Computes them; called once.
     """
 
     def __init__(self, take: Callable[[], Totals]) -> None:
@@ -161,10 +162,10 @@ def _is_finite(tensor: Any) -> bool:
 
 
 def _fast_batch_size(model: Any) -> int:
-    """Returns a size of batches that the model takes, and for which there is memory.
+    """Returns a batch size that the model accepts and that fits into memory.
 
-    That is the training's own, unless samples are vectors: those are small, and in large batches
-    the products of matrices take a fraction of the time.
+    It is the training's own, or more if samples are vectors: vectors are small, and in large
+    batches the products of matrices take a fraction of the time.
     """
     inputs = getattr(model, "inputs", None) or []  # a subclassed model may have none
     fixed: int | None = inputs[0].shape[0] if inputs else None

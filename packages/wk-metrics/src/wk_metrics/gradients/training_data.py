@@ -1,4 +1,4 @@
-"""The data over which gradients are taken, in batches."""
+"""The data of the gradients, in batches."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ _ACCEPTED: Final = (
 
 @dataclass(frozen=True)
 class Batch:
-    """Some of the data.
+    """A batch of the data.
 
     Attributes:
-        x: What goes into the model.
-        y: What should come out.
-        sample_weight: What each sample counts; None for the same.
-        count: How many samples there are.
+        x: The inputs of the model.
+        y: The targets.
+        sample_weight: The weight of each sample; None for equal weights.
+        count: The number of samples.
     """
 
     x: Any
@@ -35,7 +35,7 @@ class Batch:
 
 
 class TrainingData:
-    """Data for training, gone through as often as need be.
+    """Data for training, which can be read repeatedly.
 
     Args:
         data: A tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or of several arrays in a
@@ -43,7 +43,7 @@ class TrainingData:
             `PyDataset`, a PyTorch `DataLoader` or another iterable.
 
     Raises:
-        TypeError: If the data are of another kind, or can be gone through only once.
+        TypeError: If the data are of another kind, or can be read only once.
         ValueError: If they have no end, no samples, or arrays of different lengths.
     """
 
@@ -59,13 +59,13 @@ class TrainingData:
             _check_batches(data)
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """Yields all of the data, in their order.
+        """Yields all of the data in order.
 
         Args:
-            size: How many samples a batch has that is taken from arrays.
+            size: The number of samples in a batch of arrays.
 
         Raises:
-            TypeError: If what the data yield are not tuples as above.
+            TypeError: If the data yield anything but tuples as above.
             ValueError: If they yield nothing, or arrays of different lengths.
         """
         if self.in_arrays:
@@ -79,7 +79,7 @@ class TrainingData:
             raise ValueError("`training_data` must have samples. Received: data without any.")
 
     def shapes(self, size: int) -> Iterator[Batch]:
-        """Yields a batch of each shape that arrays have in batches; of other data the first.
+        """Yields a batch of each shape that batches of arrays have; of other data the first batch.
 
         Args:
             size: As for `batches`.
@@ -163,7 +163,7 @@ def _as_tuples(arrays: Any) -> Any:
 
 
 def _map(function: Any, arrays: Any) -> Any:
-    """Returns a nest of arrays with a function applied to each one."""
+    """Returns a nest of arrays with a function applied to each array."""
     if arrays is None:
         return None
     if isinstance(arrays, Mapping):
@@ -174,7 +174,7 @@ def _map(function: Any, arrays: Any) -> Any:
 
 
 def _is_numbers(values: Any) -> bool:
-    """Tells whether a list is an array rather than several of them."""
+    """Returns whether a list is one array rather than several arrays."""
     return isinstance(values, list) and not any(
         is_tensor(each) or isinstance(each, (Mapping, tuple)) for each in values
     )
@@ -191,7 +191,7 @@ def _leaves(arrays: Any) -> Iterator[Any]:
 
 
 def _with_rows(array: Any) -> Any:
-    """Returns an array of which rows can be taken; what is no array is made one row by row."""
+    """Returns an array or a container with rows, whose rows become arrays later."""
     return array if is_container(array) else _as_native(array)
 
 
@@ -200,7 +200,7 @@ def _rows_of(array: Any, rows: slice) -> Any:
 
 
 def _as_native(array: Any) -> Any:
-    """Returns an array as NumPy's, or the backend's own tensor as it is."""
+    """Returns a NumPy array, or the backend's own tensor unchanged."""
     if is_container(array):
         return take_rows(array)
     if is_tensor(array) and type(array).__module__.partition(".")[0] == backend():
@@ -209,7 +209,7 @@ def _as_native(array: Any) -> Any:
 
 
 def _as_floatx(array: Any) -> Any:
-    """Returns an array as `fit` takes it, which makes floats what Keras computes with."""
+    """Returns an array as `fit` reads it, which casts floats to Keras' `floatx`."""
     if isinstance(array, np.ndarray) and array.dtype.kind == "f":
         return array.astype(keras.backend.floatx(), copy=False)
     return array

@@ -1,7 +1,7 @@
-"""Learning rate schedules, evaluated on the host beside a training.
+"""Learning rate schedules, evaluated on the host during a training.
 
-The one module of this package that imports a backend, on use, to compile a schedule: eagerly it
-takes milliseconds, and compiled for many batches at once next to nothing.
+Evaluating a schedule eagerly takes milliseconds. Compiled for many batches at once, it takes
+almost no time, so this module imports the backend on use to compile it.
 """
 
 import contextlib
@@ -11,17 +11,17 @@ from typing import Any, Final
 from wk_core.keras import LEGACY, backend, keras
 from wk_core.logs import as_number
 
-# How many values of a schedule are computed at once.
+# The number of values that are computed at once.
 _BLOCK: Final = 256
 
 
 def evaluate_on_host(schedule: Callable[[Any], Any], count: int, dtype: str) -> float:
-    """Returns a schedule's value after `count` batches, evaluated as a step that runs eagerly does.
+    """Returns a schedule's value after `count` batches, evaluated eagerly.
 
     Args:
         schedule: A function of the count.
         count: The count.
-        dtype: The type of the tensor that the schedule is given, as `"int64"`.
+        dtype: The dtype of the tensor that the schedule receives, such as `"int64"`.
     """
     with _on_host():
         return _number(schedule(_tensor(count, dtype)))
@@ -32,7 +32,7 @@ class BlockwiseSchedule:
 
     Args:
         schedule: A function of the count alone. TensorFlow or JAX must be the backend.
-        dtype: The type of the tensor that it is given.
+        dtype: The dtype of the tensor that it receives.
     """
 
     def __init__(self, schedule: Callable[[Any], Any], dtype: str) -> None:
@@ -51,18 +51,18 @@ class BlockwiseSchedule:
 
 
 class FrozenSchedule:
-    """A schedule as a compiled training step has it, when both are traced at the same time.
+    """A schedule as in a compiled training step, when both are traced at the same time.
 
-    Such a step reads variables anew each time, on TensorFlow; all else that the schedule looked up
-    while it was traced, as attributes of its own, stays what it was then.
+    On TensorFlow, such a step reads variables again each time. Everything else that the schedule
+    looked up while it was traced, such as its own attributes, keeps the value of that time.
 
     Args:
         schedule: A function of the count. TensorFlow or JAX must be the backend.
-        dtype: The type of the tensor that it is given.
-        count: A count, for which it is evaluated at once.
+        dtype: The dtype of the tensor that it receives.
+        count: A count at which it is evaluated once now.
 
     Attributes:
-        of_count_alone: Whether nothing but the count decides about its value from now on.
+        of_count_alone: Whether its value depends on nothing but the count from now on.
     """
 
     def __init__(self, schedule: Callable[[Any], Any], dtype: str, count: int) -> None:
@@ -84,7 +84,7 @@ class FrozenSchedule:
 
 
 def is_symbolic(value: Any) -> bool:
-    """Tells whether a value has no number yet: it belongs to a step that is being compiled."""
+    """Returns whether a value is symbolic, in a step that is being compiled."""
     match backend():
         case "tensorflow":
             import tensorflow as tf
@@ -123,7 +123,7 @@ def _compile(schedule: Callable[[Any], Any], dtype: str) -> Callable[[int], list
 
 
 def _trace(schedule: Callable[[Any], Any], dtype: str) -> Any:
-    """Returns the graph of a schedule, on TensorFlow; it is called like the schedule."""
+    """Returns the TensorFlow graph of a schedule, which is called like the schedule."""
     import tensorflow as tf
 
     def value(count: Any) -> Any:
@@ -156,7 +156,7 @@ def _number(value: Any) -> float:
 
 @contextlib.contextmanager
 def _on_host() -> Iterator[None]:
-    """Places what Keras computes on the CPU: no wait for an accelerator that is training."""
+    """Computes on the CPU, so that nothing waits for an accelerator that is training."""
     if LEGACY:
         yield
     else:

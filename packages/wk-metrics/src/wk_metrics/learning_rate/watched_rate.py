@@ -1,4 +1,4 @@
-"""Learning rates that are known right behind the update that used them, and only there."""
+"""Learning rates that are known only right after the update that used them."""
 
 import sys
 import weakref
@@ -11,20 +11,20 @@ from wk_core.logs import as_number
 from wk_metrics.learning_rate.schedules import FrozenSchedule, is_symbolic
 
 _LOOKUP: Final = "_get_current_learning_rate"
-# What the optimizers' own lookups came to, for steps that are compiled already.
+# The results of the optimizers' own lookups, for steps that are already compiled.
 _seen: "Final[weakref.WeakKeyDictionary[Any, Any]]" = weakref.WeakKeyDictionary()
 
 
 class WatchedRate:
-    """A rate from a function or a schedule of the user's, as the optimizer itself looks it up.
+    """The rate from a function or a schedule of the user's, as the optimizer itself looks it up.
 
-    It is not called here, since that may change what it gives next. Only where a compiled step has
-    a formula instead of a number it is traced once more, right behind the step.
+    The function is not called here, since a call may change its next result. Only if a compiled
+    step has a formula instead of a number, it is traced once more, right after the step.
 
     Args:
         optimizer: The optimizer.
-        schedule: The rate as a function of the count, or None where there is none.
-        dtype: The type of the tensor that the function is given.
+        schedule: The rate as a function of the count; None if there is no such function.
+        dtype: The dtype of the tensor that the function receives.
         compiled: Whether the training step is compiled.
     """
 
@@ -43,14 +43,14 @@ class WatchedRate:
         self._dtype = dtype
         self._compiled = compiled
         self._frozen: FrozenSchedule | None = None
-        self._noted: float | None = None
-        self._unwatch = _watch_lookups(optimizer, self._note)
+        self._recorded: float | None = None
+        self._unwatch = _watch_lookups(optimizer, self._record)
 
     def at(self, count: int) -> float | Callable[[], float | None] | None:
         """Returns the rate of the last update, before which the optimizer had seen `count`."""
-        noted, self._noted = self._noted, None
-        if noted is not None:
-            return noted
+        recorded, self._recorded = self._recorded, None
+        if recorded is not None:
+            return recorded
         value = _seen.get(self._optimizer)
         if value is not None:
             return as_number(read_scalar(value) if hasattr(value, "assign") else value)
@@ -62,11 +62,11 @@ class WatchedRate:
             return partial(self._frozen, count)
         return self._frozen(count)
 
-    def note_update(self, count: Callable[[], int]) -> None:
-        """Keeps the rate of the last update, where something may change it before it is asked for.
+    def record_update(self, count: Callable[[], int]) -> None:
+        """Keeps the rate of the last update if it may change before `at` is called.
 
         Args:
-            count: Returns how often the optimizer had been applied before.
+            count: Returns the number of updates before the last one.
         """
         value = _seen.get(self._optimizer)
         follows_variables = hasattr(value, "assign")
@@ -75,20 +75,20 @@ class WatchedRate:
                 self._frozen = FrozenSchedule(self._schedule, self._dtype, 0)
             follows_variables = not self._frozen.of_count_alone
         if follows_variables:
-            self._noted = None
-            noted = self.at(count())
-            self._noted = None if callable(noted) else noted
+            self._recorded = None
+            recorded = self.at(count())
+            self._recorded = None if callable(recorded) else recorded
 
-    def settle(self, count: int) -> None:
+    def forget_before(self, count: int) -> None:
         """Does nothing: no earlier rate is kept."""
 
     def close(self) -> None:
-        """Ends the observation."""
+        """Stops observing the optimizer."""
         self._unwatch()
 
-    def _note(self, value: Any) -> None:
+    def _record(self, value: Any) -> None:
         if self._compiled and backend() == "jax" and hasattr(value, "assign"):
-            value = value.value  # a step on JAX keeps what it was when it was compiled
+            value = value.value  # a step on JAX keeps the value of its compilation
         if is_symbolic(value):
             _seen.pop(self._optimizer, None)
             self._frozen = None
@@ -97,7 +97,7 @@ class WatchedRate:
 
 
 class CurrentRate:
-    """The rate of an optimizer of Keras 2 with a schedule, which keeps it in a variable."""
+    """The rate of an optimizer of Keras 2 with a schedule, which keeps the rate in a variable."""
 
     by_count = False
 
@@ -108,7 +108,7 @@ class CurrentRate:
         """Returns the rate of the last update."""
         return float(read_scalar(self._variable))
 
-    def settle(self, count: int) -> None:
+    def forget_before(self, count: int) -> None:
         """Does nothing: no earlier rate is kept."""
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ class CurrentRate:
 
 
 class _ObservedLookup:
-    """An optimizer's lookup of its rate that tells observers what came of it."""
+    """An optimizer's lookup of its rate that calls observers with the result."""
 
     def __init__(self, optimizer: Any, look_up: Callable[[], Any]) -> None:
         self._optimizer = weakref.ref(optimizer)
@@ -128,7 +128,7 @@ class _ObservedLookup:
         frame = sys._getframe(1)
         if frame.f_code.co_name == "learning_rate" and frame.f_back is not None:
             frame = frame.f_back
-        # The public attribute looks it up, too, for whoever reads it between two updates.
+        # Reading the public attribute between two updates looks it up too.
         if frame.f_locals.get("self") is self._optimizer():
             for observer in self.observers:
                 observer(rate)
@@ -136,7 +136,7 @@ class _ObservedLookup:
 
 
 def _watch_lookups(optimizer: Any, observer: Callable[[Any], None]) -> Callable[[], None]:
-    """Has `observer` called with the rate of each update; returns the way to end it."""
+    """Calls `observer` with the rate of each update, until the returned function is called."""
     own = vars(optimizer)
     observed = own.get(_LOOKUP)
     if not isinstance(observed, _ObservedLookup):

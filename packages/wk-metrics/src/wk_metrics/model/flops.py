@@ -1,4 +1,4 @@
-"""How many floating-point operations a model takes for one example."""
+"""The number of floating-point operations for one example."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -9,7 +9,7 @@ from wk_core.keras import LEGACY, backend, keras
 from wk_core.keras_graph import input_structure
 from wk_core.preserved_state import preserve_state
 
-# What TensorFlow's profiler does not look into, as loops, or has no formula for.
+# Operations that TensorFlow's profiler does not enter, such as loops, or has no formula for.
 _UNCOUNTED: Final = (
     *("While", "If", "Case", "PartitionedCall"),
     *("Einsum", "Conv3D", "Conv3DBackpropInputV2", "XlaDotV2", "XlaConvV2"),
@@ -17,18 +17,18 @@ _UNCOUNTED: Final = (
 
 
 def count_flops(model: Any) -> int | None:
-    """Returns how many floating-point operations a model takes to predict from one example.
+    """Returns the number of floating-point operations of a model for one example.
 
-    A multiplication and an addition are two. TensorFlow's profiler counts them on TensorFlow, the
-    cost analysis of the compiled program on JAX, and PyTorch's own counter, which knows products
-    of matrices and convolutions, on PyTorch.
+    A multiplication and an addition are two operations. They are counted by TensorFlow's profiler,
+    by JAX's cost analysis of the compiled program, or by PyTorch's counter, which counts products
+    of matrices and convolutions only.
 
     Args:
         model: A model that is built.
 
     Returns:
-        The number; None where it cannot be known: the shape of an example is not known, the model
-        loops, takes text or something sparse, or does what the backend's counter does not know.
+        The number; None if it cannot be known: the shape of an example is not known, the model has
+        a loop, text or sparse inputs, or operations that the backend's counter does not know.
 
     Example:
         ```python
@@ -47,7 +47,7 @@ def count_flops(model: Any) -> int | None:
 
 
 def _example(model: Any) -> Any:
-    """Returns an example that the model takes, where that is known."""
+    """Returns an example for the model; None if its inputs are not known."""
     symbols = input_structure(model)
     if symbols is None or not all(map(_is_plain, model.inputs)):
         return None
@@ -55,7 +55,7 @@ def _example(model: Any) -> Any:
 
 
 def _is_plain(symbol: Any) -> bool:
-    """Tells whether an input takes an array of a known shape: no text, and nothing sparse."""
+    """Returns whether an input is an array of a known shape: neither text nor sparse."""
     odd = any(getattr(symbol, kind, False) for kind in ("sparse", "ragged"))
     return not odd and None not in symbol.shape[1:] and _dtype(symbol) != "string"
 

@@ -10,9 +10,9 @@ from wk_metrics.model.info import size_of
 
 
 def draw(model: Any) -> wandb.Graph | None:
-    """Returns the graph of a model's layers; None where Keras does not know how they connect.
+    """Returns the graph of a model's layers; None if Keras does not know how they are connected.
 
-    The layers of a model within the model have its name before theirs, as `"encoder/conv"`.
+    Layers of a nested model have its name as a prefix, such as `"encoder/conv"`.
 
     Args:
         model: A model that is built.
@@ -37,7 +37,7 @@ def draw(model: Any) -> wandb.Graph | None:
 
 
 class _Drawing:
-    """A graph while it is drawn."""
+    """A graph that is being drawn."""
 
     def __init__(self) -> None:
         self.graph: Any = wandb.Graph()  # type: ignore[no-untyped-call]  # wandb's
@@ -46,20 +46,20 @@ class _Drawing:
     def add(
         self, model: Any, calls: list[Call], prefix: str, sources: list[Node] | None
     ) -> list[Node]:
-        """Adds a model's layers; returns the nodes of what the model puts out.
+        """Adds a model's layers; returns the nodes of the model's outputs.
 
         Args:
             model: The model.
             calls: The calls of its layers.
-            prefix: What comes before the names of its layers.
-            sources: What goes into it, in the order of its inputs; None for the outermost model.
+            prefix: The prefix of the names of its layers.
+            sources: The nodes of its inputs, in order; None for the outermost model.
         """
         ends: dict[int, list[Node]] = {}
         inputs = [call.layer for call in calls if not call.sources]
         for call in calls:
             into = [self._end_of(ends, layer, number) for layer, number in call.sources]
             if not call.sources and sources is not None and len(sources) == len(inputs):
-                # One input layer for each input, in the order of the inputs.
+                # There is one input layer for each input, in the order of the inputs.
                 into = [sources[_position(model, call.layer, inputs)]]
             elif not call.sources and sources is not None:
                 into = sources

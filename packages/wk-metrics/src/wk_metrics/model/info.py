@@ -1,4 +1,4 @@
-"""Facts about a model, for a run's config."""
+"""Facts about a model, for a run's config and summary."""
 
 import json
 import math
@@ -15,9 +15,9 @@ _NAME: Final = "WandbMetricsLogger"
 
 
 def log_model_info(run: wandb.Run, model: Any) -> None:
-    """Puts a model's facts into a run: all into its config, the main ones into its summary.
+    """Logs facts about a model: all of them to the run's config, the main ones to its summary.
 
-    What cannot be known is left out, which is said.
+    Facts that cannot be known are left out, with a warning.
     """
     info = describe_model(model)
     config: Any = run.config  # wandb leaves its methods untyped
@@ -34,7 +34,7 @@ def log_model_info(run: wandb.Run, model: Any) -> None:
 
 
 def layer_table(model: Any) -> wandb.Table:
-    """Returns a table of a model's layers, without those of which nothing can be known."""
+    """Returns a table of a model's layers, without layers that cannot be described."""
     table = wandb.Table(columns=["layer", "class", "output shape", "parameters", "trainable"])
     for name, facts in _describe_layers(model).items():
         table.add_data(
@@ -48,13 +48,13 @@ def layer_table(model: Any) -> wandb.Table:
 
 
 def describe_model(model: Any) -> dict[str, Any]:
-    """Returns what the model is and how it was compiled, in values that JSON takes.
+    """Returns facts about a model and how it was compiled, as JSON values.
 
     Returns:
         `name`, `class`; `parameters` with `total`, `trainable` and `non_trainable`, each a number
         of scalars; `optimizer` with its `class` and settings; `loss`; `metrics`; and `layers`, a
         dictionary from a layer's name to its class, output shape, parameters and whether it is
-        trainable. What cannot be known is left out, which is said.
+        trainable. Facts that cannot be known are left out, with a warning.
     """
     facts: dict[str, Callable[[], Any]] = {
         "parameters": lambda: _count_parameters(model),
@@ -72,7 +72,7 @@ def describe_model(model: Any) -> dict[str, Any]:
 
 
 def size_of(weights: Any) -> int:
-    """Returns how many scalars weights have together; one of an unknown shape has none yet."""
+    """Returns the number of scalars in weights; a weight of unknown shape counts as 0."""
     return sum(math.prod(weight.shape) for weight in weights if _is_known(weight.shape))
 
 
@@ -92,7 +92,7 @@ def _count_parameters(model: Any) -> dict[str, int]:
 
 
 def _describe_layers(model: Any) -> dict[str, dict[str, Any]]:
-    """Returns what is known of each layer, by name; of several of a name each has its own."""
+    """Returns facts about each layer by its name, which is made distinct if layers share it."""
     layers = own_layers(model)
     names = distinct(str(layer.name) for layer in layers)
     return {name: _describe_layer(layer) for name, layer in zip(names, layers, strict=True)}
@@ -116,7 +116,7 @@ def _output_shape(layer: Any) -> Any:
 
 
 def _shapes(output: Any) -> Any:
-    """Returns the shape of each tensor in a structure; None for what has none."""
+    """Returns the shape of each tensor in a structure; None for anything without a shape."""
     if isinstance(output, Mapping):
         return {str(key): _shapes(each) for key, each in output.items()}
     if isinstance(output, (list, tuple)):
@@ -126,7 +126,7 @@ def _shapes(output: Any) -> Any:
 
 
 def _describe_optimizer(optimizer: Any) -> Any:
-    """Returns an optimizer's class and settings; its class alone where it does not tell them."""
+    """Returns an optimizer's class and settings; only its class if it has no configuration."""
     if optimizer is None:
         return None
     name = type(optimizer).__name__
@@ -139,7 +139,7 @@ def _describe_optimizer(optimizer: Any) -> Any:
 
 
 def _names(spec: Any) -> Any:
-    """Returns the names of losses or metrics, in the structure in which `compile` got them."""
+    """Returns the names of losses or metrics, in the structure passed to `compile`."""
     if spec is None or isinstance(spec, str):
         return spec
     if isinstance(spec, Mapping):

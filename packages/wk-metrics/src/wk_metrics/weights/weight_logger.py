@@ -1,4 +1,4 @@
-"""A callback that logs a model's weights."""
+"""The callback that logs a model's weights."""
 
 import wandb
 
@@ -9,25 +9,25 @@ from wk_metrics.weights.weight_source import WeightSource
 class WandbWeightLogger(PeriodicLogger):
     """Logs histograms of a model's weights to W&B, at the end of each epoch.
 
-    Training waits only until the weights are put aside, which takes next to nothing: on TensorFlow
-    they are not even copied. A row has, besides `epoch`, a histogram with 64 bins of each array:
+    Training waits only for a snapshot of the weights, which takes almost no time; on TensorFlow it
+    is not even a copy. A row has, besides `epoch`, a histogram with 64 bins of each weight:
 
-    - `parameters/<layer>.weights` and `parameters/<layer>.bias`, for layers that have these two,
-      or an array of weights alone;
-    - `parameters/<weight>` for every other weight, trained or not, under its own name, as
+    - `parameters/<layer>.weights` and `parameters/<layer>.bias`, for layers with a single weight,
+      or with a weight and a bias;
+    - `parameters/<weight>` for every other weight, trainable or not, under its own name, such as
       `parameters/lstm/lstm_cell/recurrent_kernel` or `parameters/batch_normalization/gamma`: its
-      path in Keras 3, without the name of the model itself. Weights that share a name, as those
-      of nested models may, have their layer's name before it;
-    - the same with `.non_finite` behind it: how many values are NaN or infinite, which the
-      histogram leaves out; only where there are any.
+      path in Keras 3, without the name of the model. If several weights share a name, as in nested
+      models, the name of their layer comes first;
+    - the same key with `.non_finite` appended: how many values are NaN or infinite, if there are
+      any. The histogram leaves them out.
 
     Args:
-        every: After every how many epochs weights are logged. Defaults to 1.
-        run: The run to log to. Defaults to the active one.
+        every: The number of epochs from one row to the next. Defaults to 1.
+        run: The run to log to. Defaults to the active run.
 
     Raises:
         wandb.Error: If no run is given or active, or if it is finished.
-        ValueError: If `every` is below 1.
+        ValueError: If `every` is below 1; when `fit` begins, if several processes share the model.
 
     Example:
         ```python

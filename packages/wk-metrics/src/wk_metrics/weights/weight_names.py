@@ -11,10 +11,10 @@ from wk_core.keras_graph import own_layers
 def weight_names(model: Any) -> dict[int, str]:
     """Returns the name of each weight of a model, by the weight's `id`.
 
-    That is the weight's own name, as `dense/kernel`: its path in Keras 3, without the name of the
-    model itself, which counts the models of the process. Weights that share a name, as those of
-    two nested models may, have the name of their layer of the model before it; a number behind it
-    where that does not tell them apart.
+    The name is the weight's own, such as `dense/kernel`: its path in Keras 3, without the name of
+    the model, which Keras numbers in each process. If several weights share a name, as in nested
+    models, the name of their layer of the model comes first, and a number is appended if they still
+    share it.
 
     Args:
         model: A model that is built.
@@ -41,7 +41,8 @@ def weight_names(model: Any) -> dict[int, str]:
 def layer_names(model: Any) -> dict[int, str]:
     """Returns the name of the layer that each weight belongs to, by the weight's `id`.
 
-    Only the model's own layers count, not those within them; the first of several that share it.
+    Only the model's own layers count, not the layers within them. A shared weight belongs to the
+    first of its layers.
     """
     owners: dict[int, str] = {}
     for layer in own_layers(model):

@@ -1,4 +1,4 @@
-"""A model's weights, as a part of an epoch's row."""
+"""A model's weights, as entries of an epoch's row."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -15,7 +15,7 @@ from wk_metrics.weights.weight_names import weight_names
 
 
 class WeightSource(RowSource):
-    """Takes a model's weights, those too that are not trained."""
+    """Takes snapshots of all weights of a model, trainable or not."""
 
     def __init__(self) -> None:
         self._model: Any = None
@@ -24,10 +24,10 @@ class WeightSource(RowSource):
     def begin(self, model: Any) -> None:
         """Prepares for a `fit` of a model."""
         self._model = model
-        self._names = None  # Keras 2 builds some models in their first step
+        self._names = None  # Keras 2 builds some models in the first step of training
 
     def take(self, epoch: int) -> RowFactory:  # noqa: ARG002
-        """Takes the weights as they are; returns what makes their histograms."""
+        """Takes a snapshot of the weights; returns the factory of their histograms."""
         if self._names is None:
             self._names = dict(_parameter_names(self._model))
         sync_state(self._model)
@@ -41,7 +41,7 @@ class WeightSource(RowSource):
 def _parameter_names(model: Any) -> Iterator[tuple[int, str]]:
     """Yields the `id` of each weight, and its name after `parameters/`.
 
-    A layer with an array of weights alone, or with one and a bias, has the short names for them.
+    Layers with a single weight, or with a weight and a bias, have the short names.
     """
     names = weight_names(model)
     short: dict[int, str] = {}

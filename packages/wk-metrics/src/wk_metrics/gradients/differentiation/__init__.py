@@ -1,4 +1,4 @@
-"""The gradients of a model's loss, by the differentiation of Keras' backend."""
+"""Gradients of a model's loss on Keras' backend, with one module for each backend."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from wk_metrics.gradients.training_data import Batch
 
 @dataclass(frozen=True)
 class Totals:
-    """What the batches of some data add up to.
+    """The sums over the batches of the data.
 
     Attributes:
-        gradients: For each weight, the sum over the batches of its gradient times the number of
-            samples, in 32 bits or more: tensors of the backend.
-        samples: How many samples there were.
-        loss: The sum over the batches of the loss times the number of samples: a tensor.
+        gradients: For each weight, the sum of its gradient times the number of samples, in 32 bits
+            or more: tensors of the backend.
+        samples: The number of samples.
+        loss: The sum of the loss times the number of samples: a tensor.
     """
 
     gradients: list[Any]
@@ -26,26 +26,26 @@ class Totals:
 
 
 Pass: TypeAlias = Callable[[Iterable[Batch], float], Totals]
-"""Adds up the gradients of batches.
+"""Sums the gradients of batches.
 
-It takes the batches, and what the loss is multiplied with before it is differentiated, and its
-gradients are divided by, so that those of half precision do not vanish.
+Its arguments are the batches and the scale of the loss: the loss is multiplied by it, and the
+gradients are divided by it, so that gradients of half precision do not vanish.
 """
 
 
 class Differentiation(Protocol):
-    """Takes the gradients of a model's loss, and leaves no trace in the model."""
+    """Computes gradients of a model's loss, and changes nothing of the model."""
 
     @property
     def goes_on_beside_training(self) -> bool:
-        """Whether a pass may go on in another thread while the model trains."""
+        """Whether a pass may run in another thread while the model trains."""
 
     def begin_pass(self) -> Pass:
-        """Returns what takes the gradients at the values that the weights have now."""
+        """Returns a function that computes gradients at the present values of the weights."""
 
 
 def differentiation_of(model: Any) -> Differentiation:
-    """Returns what takes the gradients of a model's loss with respect to its trainable weights.
+    """Returns the `Differentiation` of a model's loss with respect to its trainable weights.
 
     Args:
         model: A model that is built and compiled.

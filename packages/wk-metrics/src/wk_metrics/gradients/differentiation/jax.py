@@ -9,7 +9,7 @@ from wk_metrics.gradients.differentiation.stateless import Stateless, StatelessL
 
 
 def of_model(model: Any) -> Stateless:
-    """Returns what takes the gradients of a model's loss."""
+    """Returns the differentiation of a model's loss."""
     loss = StatelessLoss(model)
 
     def add(

@@ -12,13 +12,13 @@ from wk_metrics.gradients.differentiation import Pass, Totals
 from wk_metrics.gradients.training_data import Batch
 
 
-def of_model(model: Any) -> "_Kept":
-    """Returns what takes the gradients of a model's loss."""
-    return _Kept(model)
+def of_model(model: Any) -> "_Restoring":
+    """Returns the differentiation of a model's loss."""
+    return _Restoring(model)
 
 
-class _Kept:
-    """Takes gradients, and puts back what Keras 2 assigns to variables on the way."""
+class _Restoring:
+    """Computes gradients, and restores the variables that Keras 2 assigns meanwhile."""
 
     goes_on_beside_training = False  # it reads and assigns the model's own variables
 
@@ -30,7 +30,7 @@ class _Kept:
         )
 
     def begin_pass(self) -> Pass:
-        """Returns what takes the gradients at the values that the weights have now."""
+        """Returns a function that computes gradients at the present values of the weights."""
         return self._totals
 
     def _totals(self, batches: Iterable[Batch], scale: float) -> Totals:

@@ -1,4 +1,4 @@
-"""Keras 3's stateless calls, on which the backends' differentiation stands."""
+"""Differentiation with Keras 3's stateless calls, shared by its backends."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -23,8 +23,8 @@ Returns gradients, loss and state.
 class StatelessLoss:
     """The loss of a model in training, as a function without side effects.
 
-    What the model assigns to its variables is kept from them: the statistics of normalisation, the
-    state of random numbers and the metrics stay as they are.
+    The variables keep their values: statistics of normalization, random numbers and metrics stay as
+    they are.
 
     Args:
         model: A model that is built and compiled.
@@ -44,7 +44,7 @@ class StatelessLoss:
             values: The values of the weights.
             state: The values of the other variables.
             batch: `(x, y, sample_weight)`.
-            scale: What the loss is multiplied with.
+            scale: The factor of the loss.
         """
         x, y, sample_weight = batch
         mapping = zip([*self.weights, *self.state], [*values, *state], strict=True)
@@ -56,16 +56,16 @@ class StatelessLoss:
 
 
 class Stateless:
-    """Takes gradients batch by batch, with one backend's step.
+    """Computes gradients batch by batch, with one backend's step.
 
-    From batch to batch it carries on the state, as training does, and lets go of it in the end.
+    The state passes from batch to batch as in training, and is dropped at the end.
 
     Args:
         loss: The loss.
-        step: What adds a batch.
-        goes_on_beside_training: Whether a pass may go on while the model trains: where the step is
-            compiled, and where memory is not short, as it is on accelerators. It does not where
-            layers keep something that the step would write to.
+        step: Adds a batch.
+        goes_on_beside_training: Whether a pass may run while the model trains: if the step is
+            compiled, and if memory is not scarce, as it is on accelerators. It never runs while
+            layers keep state outside of variables, which the step would write to.
     """
 
     def __init__(self, loss: StatelessLoss, step: Step, *, goes_on_beside_training: bool) -> None:
@@ -76,7 +76,7 @@ class Stateless:
         )
 
     def begin_pass(self) -> Pass:
-        """Returns what takes the gradients at the values that the weights have now."""
+        """Returns a function that computes gradients at the present values of the weights."""
         value_of = frozen_value if self.goes_on_beside_training else _value
         return partial(
             self._totals,

@@ -9,9 +9,9 @@ from wk_metrics.gradients.differentiation.stateless import Stateless, StatelessL
 
 
 def of_model(model: Any) -> Stateless:
-    """Returns what takes the gradients of a model's loss."""
+    """Returns the differentiation of a model's loss."""
     loss = StatelessLoss(model)
-    # The parameters themselves are what is differentiated by: training must not change them.
+    # It differentiates by the parameters themselves, which training must not change meanwhile.
     return Stateless(loss, partial(_step, loss), goes_on_beside_training=False)
 
 

@@ -88,7 +88,7 @@ def measure(name: str, rounds: int) -> list[list[str]]:
     import keras
     import wandb
 
-    from wk_legacy import GradientLogger, WeightLogger
+    from wk_metrics import WandbGradientLogger, WandbWeightLogger
 
     model, x, y = prepare(name)
 
@@ -101,7 +101,10 @@ def measure(name: str, rounds: int) -> list[list[str]]:
         return clock.stop()
 
     with wandb.init(project="benchmark") as run:
-        loggers = {"GradientLogger": GradientLogger((x, y)), "WeightLogger": WeightLogger()}
+        loggers = {
+            "WandbGradientLogger": WandbGradientLogger((x, y)),
+            "WandbWeightLogger": WandbWeightLogger(),
+        }
         works = {name: work_of_an_epoch(name, model, (x, y), run) for name in loggers}
         fits: dict[str, list[Times]] = {name: [] for name in ("", *loggers)}
         alone: dict[str, list[Times]] = {name: [] for name in loggers}
@@ -168,10 +171,10 @@ def prepare(name: str) -> tuple[Any, Any, Any]:
 
 def work_of_an_epoch(name: str, model: Any, data: Any, run: Any) -> Callable[[], None]:
     """Returns a function that does what a logger does for an epoch, and logs the row."""
-    from wk_legacy.gradient_part import GradientPart
-    from wk_legacy.weight_part import WeightPart
+    from wk_metrics.gradients.gradient_source import GradientSource
+    from wk_metrics.weights.weight_source import WeightSource
 
-    part = GradientPart(data) if name == "GradientLogger" else WeightPart()
+    part = GradientSource(data) if name == "WandbGradientLogger" else WeightSource()
     part.begin(model)
     return lambda: run.log({"epoch": 0, **part.take(0)()})
 

@@ -19,8 +19,8 @@ from wk_eval import (
     TokenClassificationEval,
     WandbEvalCallback,
 )
-from wk_legacy import GradientLogger, WandbCallback, WeightLogger
-from wk_metrics import WandbMetricsLogger
+from wk_legacy import WandbCallback
+from wk_metrics import WandbGradientLogger, WandbMetricsLogger, WandbWeightLogger
 from wk_testing.classifier import classes, classifier, images
 from wk_testing.scripts import run_script
 
@@ -126,7 +126,7 @@ def test_copies_of_the_callback_that_does_everything(offline_run, read_back):
     everything = WandbCallback(
         "loss", log_batch_frequency=2, log_evaluation=True, validation_data=data
     )
-    originals = [everything, GradientLogger(data), WeightLogger()]
+    originals = [everything, WandbGradientLogger(data), WandbWeightLogger()]
     copies = [make(originals) for make in COPIES.values()]
     fit(originals)
     first.finish()

@@ -9,8 +9,8 @@ import wandb
 from wk_checkpoint import WandbModelCheckpoint
 from wk_core.keras import keras
 from wk_eval import RegressionEval
-from wk_legacy import GradientLogger, WandbCallback, WeightLogger
-from wk_metrics import WandbMetricsLogger
+from wk_legacy import WandbCallback
+from wk_metrics import WandbGradientLogger, WandbMetricsLogger, WandbWeightLogger
 
 pytestmark = pytest.mark.backend_free
 
@@ -31,8 +31,8 @@ MAKERS = {
     "batches": lambda path, **arguments: WandbMetricsLogger("batch", **arguments),  # noqa: ARG005
     "checkpoint": lambda path, **arguments: WandbModelCheckpoint(path, "loss", **arguments),
     "evaluation": lambda path, **arguments: RegressionEval(data(), **arguments),  # noqa: ARG005
-    "gradients": lambda path, **arguments: GradientLogger(data(), **arguments),  # noqa: ARG005
-    "weights": lambda path, **arguments: WeightLogger(**arguments),  # noqa: ARG005
+    "gradients": lambda path, **arguments: WandbGradientLogger(data(), **arguments),  # noqa: ARG005
+    "weights": lambda path, **arguments: WandbWeightLogger(**arguments),  # noqa: ARG005
     "legacy": lambda path, **arguments: WandbCallback(save_model=False),  # noqa: ARG005
 }
 callbacks = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)

@@ -7,8 +7,8 @@ import wandb
 
 from wk_core.keras import keras
 from wk_eval import RegressionEval
-from wk_legacy import GradientLogger, WandbCallback, WeightLogger
-from wk_metrics import WandbMetricsLogger
+from wk_legacy import WandbCallback
+from wk_metrics import WandbGradientLogger, WandbMetricsLogger, WandbWeightLogger
 from wk_testing.training import counting_model, fit
 
 pytestmark = pytest.mark.backend_free
@@ -39,10 +39,10 @@ def data():
 
 
 OTHERS = {
-    "weights": lambda: [WeightLogger()],
-    "gradients": lambda: [GradientLogger(data())],
+    "weights": lambda: [WandbWeightLogger()],
+    "gradients": lambda: [WandbGradientLogger(data())],
     "evaluation": lambda: [RegressionEval(data())],
-    "all": lambda: [WeightLogger(), GradientLogger(data()), RegressionEval(data())],
+    "all": lambda: [WandbWeightLogger(), WandbGradientLogger(data()), RegressionEval(data())],
 }
 
 
@@ -68,11 +68,11 @@ def test_rows_with_the_epoch_as_step(offline_run, read_back, others, position):
 @pytest.mark.parametrize(
     "callbacks",
     [
-        lambda: [WandbMetricsLogger(), WeightLogger()],
-        lambda: [WandbMetricsLogger("batch"), WeightLogger(), GradientLogger(data())],
+        lambda: [WandbMetricsLogger(), WandbWeightLogger()],
+        lambda: [WandbMetricsLogger("batch"), WandbWeightLogger(), WandbGradientLogger(data())],
         lambda: [WandbCallback(save_model=False, log_weights=True)],
         lambda: [WandbCallback(save_model=False, log_batch_frequency=1)],
-        lambda: [WeightLogger()],
+        lambda: [WandbWeightLogger()],
     ],
     ids=["epochs", "batches", "legacy", "legacy by batch", "weights alone"],
 )

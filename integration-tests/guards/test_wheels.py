@@ -44,7 +44,7 @@ BROUGHT: dict[str, set[str]] = {
 }
 
 # A package whose modules are one for each backend, of which that in use is imported.
-BY_BACKEND = "wk_legacy.differentiation"
+BY_BACKEND = "wk_metrics.gradients.differentiation"
 
 # Imports a whole package. Prints what has been imported, and what the package itself asked for,
 # be it in vain. The backend in use is Keras' own affair unless the package asks for it.

@@ -13,8 +13,8 @@ import tf_keras
 import wandb
 from wk_checkpoint import WandbModelCheckpoint
 from wk_eval import RegressionEval
-from wk_legacy import GradientLogger, WandbCallback, WeightLogger
-from wk_metrics import WandbMetricsLogger
+from wk_legacy import WandbCallback
+from wk_metrics import WandbGradientLogger, WandbMetricsLogger, WandbWeightLogger
 
 x, y = np.ones((8, 2)), np.ones((8, 1))
 model = {other}.Sequential([{other}.layers.Dense(1)])
@@ -25,8 +25,8 @@ with wandb.init(project="p"):
         WandbMetricsLogger("batch"),
         WandbModelCheckpoint("model.{ending}", "loss"),
         RegressionEval((x, y)),
-        GradientLogger((x, y)),
-        WeightLogger(),
+        WandbGradientLogger((x, y)),
+        WandbWeightLogger(),
         WandbCallback(save_model=False),
     ):
         for call in (model.fit, model.evaluate):

@@ -17,11 +17,10 @@ import sys
 import numpy as np
 import tensorflow as tf
 import wandb
-from wk_legacy.gradient_logger import GradientLogger
-from wk_legacy.weight_logger import WeightLogger
+from wk_metrics import WandbGradientLogger, WandbWeightLogger
 from wk_testing.resuming import X, Y, Witness, random_model, same
 
-assert issubclass(GradientLogger, tf.keras.callbacks.Callback)
+assert issubclass(WandbGradientLogger, tf.keras.callbacks.Callback)
 
 def slopes(model, step=1e-2):
     norms = []
@@ -44,7 +43,7 @@ trained = []
 TARGET = tf.constant(Y)
 WEIGHT = np.linspace(0.5, 2, len(X), dtype="float32")
 with wandb.init(project="test", dir=sys.argv[1]):
-    for loggers in ([], [GradientLogger((X, Y), batch_size=20), WeightLogger()]):
+    for loggers in ([], [WandbGradientLogger((X, Y), batch_size=20), WandbWeightLogger()]):
         model, witness = random_model(), Witness()
         # Keras 2 draws the masks of dropout from seeds of its functions' own.
         model.fit(X, Y, epochs=2, shuffle=False, verbose=0, callbacks=[*loggers, witness])
@@ -57,7 +56,7 @@ hidden = tf.keras.layers.Dense(3, activation="tanh", kernel_regularizer="l2", na
 model = tf.keras.Model(inputs, tf.keras.layers.Dense(1, name="head")(hidden(inputs)))
 model.compile("sgd", "mse", weighted_metrics=[])
 with wandb.init(project="test", dir=sys.argv[2]):
-    logger = GradientLogger((X, Y, WEIGHT), batch_size=20)
+    logger = WandbGradientLogger((X, Y, WEIGHT), batch_size=20)
     model.fit(X, Y, sample_weight=WEIGHT, verbose=0, callbacks=[logger])
 print(json.dumps([float(norm) for norm in slopes(model)]))
 """

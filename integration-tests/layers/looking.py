@@ -8,8 +8,8 @@ from typing import Any, Final
 from layers.training import Training
 from wk_checkpoint import WandbModelCheckpoint
 from wk_eval import RegressionEval, WandbEvalCallback
-from wk_legacy import GradientLogger, WandbCallback, WeightLogger
-from wk_metrics import WandbMetricsLogger
+from wk_legacy import WandbCallback
+from wk_metrics import WandbGradientLogger, WandbMetricsLogger, WandbWeightLogger
 
 __all__ = ["LOOKERS", "WITH_EVERY_LAYER"]
 
@@ -74,8 +74,8 @@ LOOKERS: Final[Mapping[str, MakeCallback]] = {
     "WandbModelCheckpoint, weights": _checkpoint(".weights.h5"),
     "RegressionEval": lambda training, path: RegressionEval((training.x, training.y)),  # noqa: ARG005
     "WandbEvalCallback": lambda training, path: _Predicting(training.x),  # noqa: ARG005
-    "GradientLogger": lambda training, path: GradientLogger((training.x, training.y)),  # noqa: ARG005
-    "WeightLogger": lambda training, path: WeightLogger(),  # noqa: ARG005
+    "WandbGradientLogger": lambda training, path: WandbGradientLogger((training.x, training.y)),  # noqa: ARG005
+    "WandbWeightLogger": lambda training, path: WandbWeightLogger(),  # noqa: ARG005
     "WandbCallback": _callback_of_old,
 }
 

@@ -34,8 +34,8 @@ class Example:
         train: Trains it in a loop of its own; None where `fit` does.
         evaluation: Returns a ready-made evaluation of the data; None for a table of predictions.
         monitor: The metric by which checkpoints are judged.
-        gradients: Whether `GradientLogger` applies: not where no loss is known but to the model's
-            own `train_step`.
+        gradients: Whether `WandbGradientLogger` applies: not where no loss is known but to the
+            model's own `train_step`.
         no_archive: Why Keras cannot save the whole model; empty where it can.
     """
 
@@ -74,7 +74,7 @@ class Example:
 
     @property
     def training_data(self) -> Any:
-        """The data as `GradientLogger` takes them."""
+        """The data as `WandbGradientLogger` takes them."""
         data = self.data()
         if not is_arrays(data):
             return data[0]

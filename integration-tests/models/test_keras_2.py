@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 import wandb
 from wk_checkpoint import WandbModelCheckpoint, restore
-from wk_legacy import WandbCallback, WeightLogger
-from wk_metrics import WandbMetricsLogger
+from wk_legacy import WandbCallback
+from wk_metrics import WandbMetricsLogger, WandbWeightLogger
 
 X = np.random.default_rng(0).random((32, 6)).astype("float32")
 
@@ -55,7 +55,7 @@ def fit(vae, *callbacks, initial_epoch=0):
 alone = fit(model())
 with wandb.init(project="test", dir=sys.argv[1]):
     weights = WandbModelCheckpoint("wk-{epoch}.weights.h5", "loss", save_weights_only=True)
-    watched = fit(model(), WandbMetricsLogger("batch"), weights, WeightLogger(),
+    watched = fit(model(), WandbMetricsLogger("batch"), weights, WandbWeightLogger(),
                   WandbCallback(monitor="loss"))
 restored = model()
 state = restore(restored, "wk-1.weights.h5")

@@ -17,8 +17,8 @@ from wk_checkpoint import WandbModelCheckpoint
 from wk_core.keras import keras
 from wk_core.keras_saving import global_seed_generator
 from wk_eval import WandbEvalCallback
-from wk_legacy import GradientLogger, WandbCallback, WeightLogger
-from wk_metrics import WandbMetricsLogger
+from wk_legacy import WandbCallback
+from wk_metrics import WandbGradientLogger, WandbMetricsLogger, WandbWeightLogger
 from wk_testing.wandb_file import RunFile, read_run
 
 __all__ = ["EPOCHS", "RATE", "Training", "end_of", "optimizers_of", "train", "train_with_wk"]
@@ -92,10 +92,10 @@ def _callbacks_of_wk(example: Example) -> Iterator[Any]:
             "wk-{epoch}.keras", example.monitor, mode="min", artifact="whole"
         )
     yield WandbCallback(monitor=example.monitor, mode="min", log_weights=True)
-    yield WeightLogger()
+    yield WandbWeightLogger()
     yield _Outputs(example.inputs) if example.evaluation is None else example.evaluation(*data)
     if example.gradients:
-        yield GradientLogger(example.training_data)
+        yield WandbGradientLogger(example.training_data)
 
 
 def _callbacks_of_keras(example: Example) -> Iterator[Any]:

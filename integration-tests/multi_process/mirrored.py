@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from multi_process.training import BATCH, X, Y, build, train
 from wk_eval.samples import Samples
-from wk_legacy.gradient_part import GradientPart
 from wk_legacy.predictor import Predictor
+from wk_metrics.gradients.gradient_source import GradientSource
 
 
 def main(directory: Path, run_id: str) -> None:
@@ -36,7 +36,7 @@ def look_into(mirrored: Any, plain: Any) -> None:
     """Holds what is seen of a model with replicas against what is seen of one without."""
     seen: list[Any] = []
     for model in (mirrored, plain):
-        gradients = GradientPart((X, Y), batch_size=5)
+        gradients = GradientSource((X, Y), batch_size=5)
         gradients.begin(model)
         norm = gradients.take(0)()["gradients/global_norm"]
         seen.append((norm, Predictor(model)(Samples(X, Y, len(X)))))  # of several batches

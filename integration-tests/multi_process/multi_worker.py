@@ -7,7 +7,8 @@ from typing import Any
 import tensorflow as tf
 
 from multi_process.training import BATCH, X, Y, begin_run, build, train
-from wk_legacy import WandbCallback, WeightLogger
+from wk_legacy import WandbCallback
+from wk_metrics import WandbWeightLogger
 
 
 def main(directory: Path, run_id: str) -> None:
@@ -37,7 +38,7 @@ def main(directory: Path, run_id: str) -> None:
             make_data,
             save_weights_only=weights_only,
         )
-    for kind in (WandbCallback, WeightLogger):
+    for kind in (WandbCallback, WandbWeightLogger):
         with begin_run(run_id, mode="disabled"):
             try:
                 make_model().fit(make_data(), verbose=0, callbacks=[kind()])

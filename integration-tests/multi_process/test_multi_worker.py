@@ -35,7 +35,7 @@ def test_two_workers_are_one_training(reference, wandb_server, tmp_path):
 
     for printed in (first, second):
         assert "WandbCallback looks into a model in one process alone" in printed
-        assert "WeightLogger looks into a model in one process alone" in printed
+        assert "WandbWeightLogger looks into a model in one process alone" in printed
 
     assert runs(wandb_server) == {"two-model", "two-weights"}
     for name in ("model", "weights"):

@@ -5,7 +5,8 @@ import wandb
 
 from wandb_loopback.reading import column, read_path
 from wk_core.keras import keras
-from wk_legacy import WandbCallback, WeightLogger
+from wk_legacy import WandbCallback
+from wk_metrics import WandbWeightLogger
 from wk_testing.classifier import classes, classifier, images
 
 pytestmark = pytest.mark.backend_free
@@ -47,7 +48,7 @@ def test_best_value_of_a_resumed_run(wandb_server):
 
 def test_epochs_of_a_resumed_run(wandb_server):
     with wandb.init(project="p", mode="online") as run:
-        classifier().fit(images(), classes(), epochs=2, verbose=0, callbacks=[WeightLogger()])
+        classifier().fit(images(), classes(), epochs=2, verbose=0, callbacks=[WandbWeightLogger()])
     with wandb.init(project="p", mode="online", id=run.id, resume="must"):
-        classifier().fit(images(), classes(), epochs=1, verbose=0, callbacks=[WeightLogger()])
+        classifier().fit(images(), classes(), epochs=1, verbose=0, callbacks=[WandbWeightLogger()])
     assert column(read_path(f"p/{run.id}", wandb_server.url), "epoch") == [0, 1, 2]

@@ -10,8 +10,9 @@ import wandb
 
 import wk_checkpoint
 import wk_eval
-import wk_legacy.flops
+import wk_legacy
 import wk_metrics
+import wk_metrics.model.flops
 from wk_legacy.migration import RENAMED, SUCCESSORS
 
 pytestmark = pytest.mark.backend_free
@@ -40,7 +41,7 @@ def test_the_docs_have_the_table():
 def test_successor_is_there(name):
     expression = ast.parse(SUCCESSORS[name].use, mode="eval").body
     is_call = isinstance(expression, ast.Call)
-    names = {"run": wandb.Run, "wk_legacy": wk_legacy}
+    names = {"run": wandb.Run, "wk_metrics": wk_metrics}
     for package in (wk_checkpoint, wk_eval, wk_legacy, wk_metrics):
         names.update({each: getattr(package, each) for each in package.__all__})
     found = eval(ast.unparse(expression.func if is_call else expression), names)

@@ -11,7 +11,7 @@ import wandb
 from wk_legacy import WandbCallback
 from wk_legacy.model_facts import model_facts
 from wk_metrics import WandbMetricsLogger
-from wk_metrics.model_info import describe_model
+from wk_metrics.model.info import describe_model
 
 X = np.random.default_rng(0).random((16, 4), "float32")
 Y = X.sum(axis=1, keepdims=True)

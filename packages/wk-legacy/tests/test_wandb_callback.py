@@ -392,7 +392,7 @@ def test_old_scripts(name, read_back):
         ({"input_type": "picture"}, r"`input_type` must be one of \['image'"),
         ({"class_colors": [[255, 0, 0]]}, "`class_colors` must have a triple"),
         ({"validation_row_processor": "f"}, "`validation_row_processor` must be a function"),
-        ({"log_gradients": True}, r"pass `training_data=\(x, y\)`.*`GradientLogger"),
+        ({"log_gradients": True}, r"pass `training_data=\(x, y\)`.*`WandbGradientLogger"),
         (
             {"prediction_row_processor": len, "output_row_processor": max},
             "two names of one argument",

@@ -67,7 +67,7 @@ def test_rows_are_written_when_fit_returns(offline_run, read_back, monkeypatch):
 
 
 def test_training_waits_where_logging_cannot_keep_up(offline_run, read_back, monkeypatch):
-    monkeypatch.setattr("wk_metrics.batch_log._CAPACITY", 3)
+    monkeypatch.setattr("wk_metrics.batch_logger._CAPACITY", 3)
     run = offline_run()
     log = run.log
     trained, backlogs = [], []

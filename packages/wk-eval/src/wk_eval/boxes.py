@@ -7,8 +7,7 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from wk_eval.arrays import as_array
-from wk_eval.samples import describe
+from wk_core.data.arrays import as_array, describe
 
 Floats = npt.NDArray[np.float64]
 

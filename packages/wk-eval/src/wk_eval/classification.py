@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import wandb
 
+from wk_core.data.arrays import describe
 from wk_eval.classification_results import ClassificationResults
 from wk_eval.confusion import say_what_is_left_out
 from wk_eval.evaluation import Evaluation
 from wk_eval.labels import Labels, class_names
 from wk_eval.multi_label_results import MultiLabelResults
 from wk_eval.results import Results
-from wk_eval.samples import describe
 from wk_eval.scores import Scores
 
 # The most scores that are kept to draw curves of: 200 MB of them.

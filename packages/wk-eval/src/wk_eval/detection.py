@@ -9,12 +9,12 @@ from PIL import ImageDraw
 from wandb.sdk.data_types.helper_types.classes import Classes
 from wandb.sdk.data_types.image import _ImageFileType
 
+from wk_core.data.arrays import describe
 from wk_eval.boxes import BOX_FORMATS, Boxes, BoxFormat, boxes_of, checked_boxes, wandb_boxes
 from wk_eval.detection_results import DetectionResults
 from wk_eval.evaluation import Evaluation
 from wk_eval.labels import Labels, class_names
 from wk_eval.results import Results
-from wk_eval.samples import describe
 from wk_eval.table_image import TableImage
 
 

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from wk_eval.arrays import as_array, is_tensor
+from wk_core.data.arrays import as_array, is_tensor
 
 Labels: TypeAlias = Collection[Any] | Mapping[int, Any]
 """Names in the order of the classes, in a list, an array or another sequence, or by number."""

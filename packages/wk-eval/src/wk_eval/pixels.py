@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from wk_eval.arrays import as_array
+from wk_core.data.arrays import as_array
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from wk_core.callbacks import argument_of_fit
+from wk_core.data.arrays import as_array, is_tensor
+from wk_core.data.rows import count_rows, is_sparse_or_ragged
 from wk_core.keras import LEGACY, keras
 from wk_core.keras_saving import all_layers, values_of
 from wk_core.preserved_state import preserve_state
 from wk_core.spread import is_spread
-from wk_eval.arrays import as_array, is_tensor
 from wk_eval.batch_predictor import BatchPredictor
-from wk_eval.rows import count_rows, is_sparse_or_ragged
 from wk_eval.samples import Arrays, Samples, join, leaves, map_arrays, with_tuples
 
 __all__ = ["Predictor"]

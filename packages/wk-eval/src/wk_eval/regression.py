@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import wandb
 
+from wk_core.data.arrays import describe
 from wk_eval.evaluation import Evaluation
 from wk_eval.labels import Labels, class_names
 from wk_eval.regression_results import RegressionResults
-from wk_eval.samples import describe
 
 
 class RegressionEval(Evaluation):

@@ -9,10 +9,10 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from wk_core.data.arrays import describe, is_tensor
+from wk_core.data.endless import is_endless, knows_its_end
+from wk_core.data.rows import Rows, count_rows, take_rows
 from wk_core.keras import LEGACY, keras
-from wk_eval.arrays import is_tensor
-from wk_eval.endless import is_endless, knows_its_end
-from wk_eval.rows import Rows, count_rows, take_rows
 
 Arrays: TypeAlias = npt.NDArray[Any] | dict[str, Any] | tuple[Any, ...]
 """An array, or several by name or by position; the examples lie along the first axis of each."""
@@ -145,18 +145,6 @@ def select(
     raise ValueError(
         f"`output` must be one of {known!r}, by which the {what} go. Received: output={chosen!r}"
     )
-
-
-def describe(arrays: Any) -> str:
-    """Returns what can be said of arrays in an error: their shapes and types."""
-    if isinstance(arrays, Mapping):
-        return "{" + ", ".join(f"{name!r}: {describe(each)}" for name, each in arrays.items()) + "}"
-    if isinstance(arrays, tuple):
-        return "(" + ", ".join(describe(each) for each in arrays) + ")"
-    if not is_tensor(arrays):
-        return f"{arrays!r:.200}"
-    kind = getattr(arrays, "dtype", None) or type(arrays).__name__
-    return f"shape {tuple(arrays.shape)} of {kind}"
 
 
 def _drawn_from_arrays(inputs: Any, targets: Any, num_samples: int | None) -> Samples:

@@ -10,13 +10,12 @@ from PIL import Image as PILImage
 from wandb.sdk.data_types.helper_types.classes import Classes
 from wandb.sdk.data_types.image import _ImageFileType
 
-from wk_eval.arrays import is_tensor
+from wk_core.data.arrays import describe, is_tensor
 from wk_eval.evaluation import Evaluation
 from wk_eval.labels import Labels, class_names
 from wk_eval.masks import NO_CLASS, masks_of_targets, painted
 from wk_eval.pixels import encode_png
 from wk_eval.results import Results
-from wk_eval.samples import describe
 from wk_eval.scores import loss_of
 from wk_eval.segmentation_results import SegmentationResults
 from wk_eval.table_image import Content, TableImage

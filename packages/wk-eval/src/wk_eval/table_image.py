@@ -12,7 +12,7 @@ from wandb.sdk.data_types import _dtypes
 from wandb.sdk.data_types.base_types.wb_value import WBValue
 from wandb.sdk.data_types.image import _ImageFileType
 
-from wk_eval.arrays import as_array, is_tensor
+from wk_core.data.arrays import as_array, is_tensor
 from wk_eval.pixel_file import PixelFile
 from wk_eval.pixels import PixelRange, Pixels
 

@@ -14,7 +14,7 @@ from wandb.sdk.data_types.base_types.wb_value import WBValue
 from wandb.sdk.data_types.utils import _json_helper
 from wandb.sdk.lib.runid import generate_id
 
-from wk_eval.arrays import as_array, is_tensor
+from wk_core.data.arrays import as_array, is_tensor
 from wk_eval.column_types import ColumnTypes
 from wk_eval.media_store import MediaStore
 from wk_eval.pixels import PixelRange

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import wandb
 
+from wk_core.data.arrays import describe
 from wk_eval.confusion import say_what_is_left_out
 from wk_eval.evaluation import Evaluation
 from wk_eval.labels import Labels, class_names
-from wk_eval.samples import describe
 from wk_eval.scores import Scores
 from wk_eval.token_results import TokenResults
 from wk_eval.vocabulary import Vocabulary, token_texts

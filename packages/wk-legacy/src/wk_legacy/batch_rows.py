@@ -6,8 +6,7 @@ from typing import Any
 
 from wk_core.keras import steps_per_execution
 from wk_core.optimizers import batches_trained, counting_optimizer
-from wk_metrics.batches import EpochBatches, Execution
-from wk_metrics.frequency import Frequency
+from wk_metrics.batches import EpochBatches, Execution, Frequency
 
 
 class BatchRows:

@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Literal
 
 import wandb
 
+from wk_core.alone import check_alone
 from wk_core.callbacks import leave_to_keras
 from wk_core.copying import WithoutItsRun
 from wk_core.keras import keras
-from wk_legacy.alone import check_alone
 from wk_legacy.arguments import Arguments, refuse_unknown, renamed
 from wk_legacy.training_log import TrainingLog
 

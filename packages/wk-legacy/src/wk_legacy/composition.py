@@ -9,30 +9,30 @@ from wk_core.callbacks import argument_of_fit
 from wk_legacy.arguments import Arguments
 from wk_legacy.evaluation_tables import EvaluationTables
 from wk_legacy.example_pictures import ExamplePictures
-from wk_legacy.gradient_part import GradientPart
-from wk_legacy.part import Part
 from wk_legacy.validation_data import ValidationData
-from wk_legacy.weight_part import WeightPart
+from wk_metrics.gradients.gradient_source import GradientSource
+from wk_metrics.row_source import RowSource
+from wk_metrics.weights.weight_source import WeightSource
 
 
-def parts_of(arguments: Arguments, run: wandb.Run) -> list[Part]:
+def parts_of(arguments: Arguments, run: wandb.Run) -> list[RowSource]:
     """Returns the parts that need no more than their arguments.
 
     Raises:
         ValueError: If an argument is not acceptable.
         TypeError: If data are of no kind that can be looked at.
     """
-    parts: list[Part] = []
+    parts: list[RowSource] = []
     if arguments.log_weights:
-        parts.append(WeightPart())
+        parts.append(WeightSource())
     if arguments.log_gradients:
-        parts.append(GradientPart(arguments.training_data))
+        parts.append(GradientSource(arguments.training_data))
     if arguments.data is not None:
         parts += _validating_parts(arguments, run, arguments.data, arguments.validation_steps)
     return parts
 
 
-def parts_in_fit(arguments: Arguments, run: wandb.Run) -> list[Part]:
+def parts_in_fit(arguments: Arguments, run: wandb.Run) -> list[RowSource]:
     """Returns the parts that look at the validation data of the `fit` that begins.
 
     These are asked for, but were given no data of their own.
@@ -63,9 +63,9 @@ def parts_in_fit(arguments: Arguments, run: wandb.Run) -> list[Part]:
 
 def _validating_parts(
     arguments: Arguments, run: wandb.Run, data: Any, steps: int | None
-) -> list[Part]:
+) -> list[RowSource]:
     shared = ValidationData(data, steps, image_range=arguments.image_range)
-    parts: list[Part] = []
+    parts: list[RowSource] = []
     if arguments.log_evaluation:
         # First, so that tables of a generator's batches begin with the first one.
         parts.append(

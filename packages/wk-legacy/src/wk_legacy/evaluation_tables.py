@@ -11,19 +11,19 @@ from wandb.sdk.data_types.table import _TableIndex
 from wk_eval.labels import Labels
 from wk_eval.samples import Samples, named
 from wk_legacy.captions import text_labels
-from wk_legacy.part import MakeRow, Part
 from wk_legacy.prediction_table import prediction_table
 from wk_legacy.predictor import Predictor
 from wk_legacy.row_processor import RowProcessor
 from wk_legacy.table_guesses import Guesses, TableGuesses
 from wk_legacy.validation_data import ValidationData
 from wk_legacy.validation_table import ValidationTable, columns_of
+from wk_metrics.row_source import RowFactory, RowSource
 
 Array = npt.NDArray[Any]
 Process = Callable[[int, dict[str, Any]], Any]
 
 
-class EvaluationTables(Part):
+class EvaluationTables(RowSource):
     """Logs a table of the validation data, and adds tables of predictions to rows.
 
     When training begins, the validation data are logged as the table `validation_data` of the
@@ -130,7 +130,7 @@ class EvaluationTables(Part):
         self._guessed = self._guesses.of_outputs(outputs) if self._infers else {}
         self._processed(outputs, 1)
 
-    def take(self, epoch: int) -> MakeRow:
+    def take(self, epoch: int) -> RowFactory:
         """Predicts all of the data, where a table is due.
 
         Args:
@@ -144,7 +144,7 @@ class EvaluationTables(Part):
             return dict
         return self._taken()
 
-    def end(self) -> MakeRow | None:
+    def end(self) -> RowFactory | None:
         """Predicts all of the data, if there was training after the last table.
 
         Returns:
@@ -152,7 +152,7 @@ class EvaluationTables(Part):
         """
         return self._taken() if self._has_trained else None
 
-    def _taken(self) -> MakeRow:
+    def _taken(self) -> RowFactory:
         self._has_trained = False
         if self._run.disabled:
             return dict

@@ -10,18 +10,18 @@ from wk_eval.labels import Labels
 from wk_eval.samples import Samples
 from wk_legacy.captions import text_labels
 from wk_legacy.painters import checked_colors
-from wk_legacy.part import MakeRow, Part
 from wk_legacy.picture_kinds import Kind, checked_kind, guessed_kind, is_picture
 from wk_legacy.picture_view import PictureOptions, PictureView, Slot, picture_view
 from wk_legacy.predictor import Predictor
 from wk_legacy.validation_data import ValidationData
+from wk_metrics.row_source import RowFactory, RowSource
 
 _MOST: Final = 100
 _MOST_PICTURES: Final = 108  # under one key, as W&B has it
 _SEED: Final = 20
 
 
-class ExamplePictures(Part):
+class ExamplePictures(RowSource):
     """Adds pictures of some examples to each epoch's row, as `examples`.
 
     Which pictures there are, and their order, depends on what goes into the model and comes out:
@@ -97,7 +97,7 @@ class ExamplePictures(Part):
         arrays = _arrays(self._next, self._predict.first(self._next, self._predictions))
         self._view = picture_view(self._kinds(arrays), arrays, self._options)
 
-    def take(self, epoch: int) -> MakeRow:
+    def take(self, epoch: int) -> RowFactory:
         """Predicts some examples.
 
         Args:

@@ -30,10 +30,10 @@ SUCCESSORS: Final[dict[str, Successor]] = {
     "verbose": Successor("wk-checkpoint", "WandbModelCheckpoint(filepath, verbose=1)"),
     "mode": Successor("wk-checkpoint", "WandbModelCheckpoint(filepath, mode=mode)"),
     "save_weights_only": Successor("wk-checkpoint", f"{_BEST}, save_weights_only=True)"),
-    "log_weights": Successor("wk-legacy", "WeightLogger()"),
-    "log_gradients": Successor("wk-legacy", "GradientLogger(training_data)"),
+    "log_weights": Successor("wk-metrics", "WandbWeightLogger()"),
+    "log_gradients": Successor("wk-metrics", "WandbGradientLogger(training_data)"),
     "save_model": Successor("wk-checkpoint", f"{_BEST})"),
-    "training_data": Successor("wk-legacy", "GradientLogger(training_data)"),
+    "training_data": Successor("wk-metrics", "WandbGradientLogger(training_data)"),
     "validation_data": _EVALUATION,
     "labels": Successor("wk-eval", "ClassificationEval(data, labels=labels)"),
     "predictions": Successor("wk-eval", "ClassificationEval(data, num_samples=36)"),
@@ -52,7 +52,7 @@ SUCCESSORS: Final[dict[str, Successor]] = {
     "output_row_processor": Successor("wk-eval", "WandbEvalCallback.add_model_predictions"),
     "infer_missing_processors": _EVALUATION,
     "log_evaluation_frequency": Successor("wk-eval", "ClassificationEval(data, every=2)"),
-    "compute_flops": Successor("wk-legacy", "wk_legacy.flops.count_flops(model)"),
+    "compute_flops": Successor("wk-metrics", "wk_metrics.model.flops.count_flops(model)"),
 }
 """What does the work of each argument in new code."""
 

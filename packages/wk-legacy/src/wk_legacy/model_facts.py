@@ -5,9 +5,9 @@ from typing import Any, Final
 import wandb
 
 from wk_core.description import described
-from wk_legacy.flops import count_flops
-from wk_legacy.graph import draw
-from wk_metrics.model_info import layer_table
+from wk_metrics.model.flops import count_flops
+from wk_metrics.model.graph import draw
+from wk_metrics.model.info import layer_table
 
 _NAME: Final = "WandbCallback"
 

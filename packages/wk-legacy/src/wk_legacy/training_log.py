@@ -7,6 +7,7 @@ from typing import Any
 import wandb
 
 from wk_core.keras import sync_state
+from wk_core.logs import NumberFilter
 from wk_core.row_log import RowLog
 from wk_legacy.arguments import Arguments
 from wk_legacy.batch_rows import BatchRows
@@ -14,8 +15,7 @@ from wk_legacy.best import Best
 from wk_legacy.best_model import BestModel
 from wk_legacy.composition import parts_in_fit, parts_of
 from wk_legacy.model_facts import model_facts
-from wk_legacy.part import MakeRow, Part
-from wk_metrics.numbers import NumberFilter
+from wk_metrics.row_source import RowFactory, RowSource
 
 
 class TrainingLog:
@@ -33,7 +33,7 @@ class TrainingLog:
         self._owner = owner
         self._numbers = NumberFilter(type(owner).__name__)
         self._parts = parts_of(arguments, run)
-        self._parts_in_fit: Sequence[Part] = ()
+        self._parts_in_fit: Sequence[RowSource] = ()
         self._best = Best(arguments.monitor, arguments.mode, self._earlier_best())
         self._best_model: BestModel | None = None
         if arguments.save_model:
@@ -138,7 +138,7 @@ class TrainingLog:
         self._best.value = state["best"]
 
     @property
-    def _all_parts(self) -> Sequence[Part]:
+    def _all_parts(self) -> Sequence[RowSource]:
         return (*self._parts, *self._parts_in_fit)
 
     @property
@@ -189,7 +189,7 @@ class TrainingLog:
         return float(value) if is_number else None  # `define_metric` may have made another of it
 
 
-def _row(numbers: Mapping[str, float], makers: Sequence[MakeRow]) -> dict[str, Any]:
+def _row(numbers: Mapping[str, float], makers: Sequence[RowFactory]) -> dict[str, Any]:
     """Makes an epoch's row."""
     row: dict[str, Any] = dict(numbers)
     for make in makers:

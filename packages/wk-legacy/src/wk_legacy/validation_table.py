@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import wandb
 
+from wk_core.data.arrays import describe
 from wk_eval.eval_table import EvalTable
-from wk_eval.samples import Samples, describe, named
+from wk_eval.samples import Samples, named
 from wk_eval.table_log import TableLog
 from wk_legacy.row_processor import RowProcessor
 

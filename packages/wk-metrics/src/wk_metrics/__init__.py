@@ -1,5 +1,7 @@
-"""Keras metrics in Weights & Biases, with the right numbers."""
+"""Keras metrics, gradients and weights in Weights & Biases."""
 
+from wk_metrics.gradients.gradient_logger import WandbGradientLogger
 from wk_metrics.metrics_logger import WandbMetricsLogger
+from wk_metrics.weights.weight_logger import WandbWeightLogger
 
-__all__ = ["WandbMetricsLogger"]
+__all__ = ["WandbGradientLogger", "WandbMetricsLogger", "WandbWeightLogger"]

@@ -1,4 +1,4 @@
-"""How fast an epoch trained, and how long it waited for data."""
+"""The speed of an epoch, and how long it waited for data."""
 
 import threading
 import time
@@ -10,15 +10,16 @@ from wk_core.keras import backend
 class Throughput:
     """Times the batches of an epoch, from the hooks around them.
 
-    Only training counts: validation and callbacks at the epoch's end lie outside the first and
-    the last batch. The first execution of a `fit` compiles; it is left out where there is another.
+    Only training counts. Validation, and callbacks at the end of the epoch, lie outside the first
+    and the last batch. The first execution of a `fit` compiles, and does not count if the epoch has
+    another execution.
 
-    PyTorch's trainer draws data between the end of a batch and the beginning of the next, so what
-    lies there is the wait for data. Those of TensorFlow and JAX draw it inside the step, where it
-    cannot be told apart; what lies between their batches are other callbacks, which do not count.
+    PyTorch's trainer reads data between the end of a batch and the beginning of the next, so that
+    time is the wait for data. The trainers of TensorFlow and JAX read data inside the step, where
+    the wait cannot be measured; between their batches run other callbacks, which do not count.
 
     Args:
-        clock: Gives the time in seconds.
+        clock: Returns the time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -30,7 +31,7 @@ class Throughput:
         self.start_epoch()
 
     def start_epoch(self) -> None:
-        """Forgets the epoch before."""
+        """Resets all times."""
         self._begun = 0
         self._ended = 0
         self._first_begin = 0.0
@@ -40,7 +41,7 @@ class Throughput:
         self._pooled = False
 
     def begin_execution(self, first: int) -> None:
-        """Notes that Keras starts on batch `first` of the epoch, and perhaps on more at once."""
+        """Records that Keras begins an execution with batch `first` of the epoch."""
         now = self._clock()
         if self._begun == 0:
             self._first_begin = now
@@ -51,23 +52,23 @@ class Throughput:
         self._begun += 1
 
     def end_execution(self) -> None:
-        """Notes that an execution is done; may be called from another thread."""
+        """Records that an execution has ended; may be called from another thread."""
         with self._lock:
             self._last_end = self._clock()
             self._ended += 1
-            # Keras' pool does not hold up the trainer: then no callback's time lies in between.
+            # Keras' pool does not delay the trainer, so no callback's time lies in between.
             self._pooled = threading.get_ident() != self._trainer
 
     def metrics(self, batches: int, samples: int) -> dict[str, float]:
-        """Returns what an epoch's row has to say.
+        """Returns the entries of an epoch's row.
 
         Args:
-            batches: How many batches the epoch had.
-            samples: How many samples it had; 0 where it is not known.
+            batches: The number of batches of the epoch.
+            samples: The number of samples of the epoch; 0 if it is not known.
 
         Returns:
-            `steps_per_second` and `mean_step_time` (seconds); `samples_per_second` where samples
-            are known; `data_wait_share` (0 to 1) where the backend lets it be seen.
+            `steps_per_second` and `mean_step_time` (seconds); `samples_per_second` if the number of
+            samples is known; `data_wait_share` (0 to 1) if the backend shows it.
         """
         counted = batches - self._left_out
         total = self._last_end - self._first_begin

@@ -1,0 +1,49 @@
+"""Recognizing data without an end before they are read."""
+
+import itertools
+from typing import Any, Final
+
+from wk_core.keras import LEGACY, PyDataset
+
+# The cardinality of a `tf.data.Dataset` without an end, and of a dataset of unknown length.
+_INFINITE: Final = -1
+_UNKNOWN: Final = -2
+
+
+def is_endless(data: Any) -> bool:
+    """Returns whether data are known to have no end; of a generator nothing is known."""
+    if isinstance(data, (itertools.count, itertools.cycle)):
+        return True
+    if isinstance(data, itertools.repeat):
+        return not _has_length(data)
+    if isinstance(data, PyDataset):
+        return not LEGACY and data.num_batches is None
+    return _is_endless_dataset(data)
+
+
+def knows_its_end(data: Any) -> bool:
+    """Returns whether data have a known number of batches."""
+    if callable(getattr(data, "cardinality", None)):
+        return int(data.cardinality()) >= 0
+    return isinstance(data, PyDataset) or _has_length(data)
+
+
+def _has_length(data: Any) -> bool:
+    try:
+        len(data)
+    except TypeError:  # also of a `DataLoader` whose dataset has none
+        return False
+    return True
+
+
+def _is_endless_dataset(data: Any) -> bool:
+    """Returns whether a `tf.data.Dataset` has no end, even if a filter makes its length unknown."""
+    cardinality = getattr(data, "cardinality", None)
+    if not callable(cardinality):
+        return False
+    known = int(cardinality())
+    sources = data._inputs() if known == _UNKNOWN and hasattr(data, "_inputs") else []
+    may_stop = "TakeWhile" in type(data).__name__
+    return known == _INFINITE or (
+        len(sources) == 1 and not may_stop and _is_endless_dataset(sources[0])
+    )

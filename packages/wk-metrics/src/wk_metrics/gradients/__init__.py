@@ -1,0 +1,1 @@
+"""Gradients of the loss, as histograms and norms."""

@@ -1,0 +1,1 @@
+"""The learning rate that each batch and each epoch used."""

@@ -1,0 +1,1 @@
+"""What a model is: facts, its graph, and the operations of one example."""

@@ -1,0 +1,131 @@
+"""The base class of callbacks that log one row source every few epochs."""
+
+import abc
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+import wandb
+
+from wk_core.alone import check_alone
+from wk_core.copying import WithoutItsRun
+from wk_core.epochs import epochs_of
+from wk_core.keras import keras
+from wk_core.row_log import RowLog
+from wk_metrics.row_source import RowFactory, RowSource
+
+
+class PeriodicLogger(WithoutItsRun, keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Logs a row source as a row of its own, at the end of every `every`-th epoch.
+
+    Args:
+        prefix: The prefix of the keys.
+        run: The run to log to; None for the active run.
+        every: The number of epochs from one row to the next.
+    """
+
+    _not_copied: ClassVar[frozenset[str]] = frozenset({"_session"})
+
+    def __init__(self, prefix: str, *, run: wandb.Run | None, every: int) -> None:
+        super().__init__()
+        self._prefix = prefix
+        self._every = _checked_every(every)
+        self._report_to(run)
+
+    @abc.abstractmethod
+    def _new_source(self) -> RowSource:
+        """Returns a new row source."""
+
+    def _bind(self, run: wandb.Run) -> None:
+        self._session = _Session(run, self._prefix, self._new_source(), type(self).__name__)
+
+    @property
+    def _is_in_fit(self) -> bool:
+        return self._session.is_in_fit
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Prepares the row source for the model.
+
+        Raises:
+            ValueError: If the model or the data do not fit.
+        """
+        check_alone(self, self.model)
+        self._session.begin_fit(self.model)
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Works out the number of the first epoch in the whole training."""
+        self._session.begin_epoch(epoch)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Logs a row if the epoch is due."""
+        self._session.end_epoch(epoch, is_due=(epoch + 1) % self._every == 0)
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Waits until everything is logged."""
+        self._session.end_fit()
+
+
+class _Session:
+    """What belongs to a `PeriodicLogger` and one run.
+
+    Args:
+        run: The run.
+        prefix: The prefix of the keys.
+        source: The row source.
+        name: The callback's class, for messages.
+    """
+
+    def __init__(self, run: wandb.Run, prefix: str, source: RowSource, name: str) -> None:
+        self._run = run
+        self._source = source
+        self._name = name
+        self._rows: RowLog | None = None
+        self._epochs = epochs_of(run)
+        self._epochs.add_axis("epoch")
+        self._epoch_offset: int | None = None
+        if not run.disabled:
+            run.define_metric("epoch")
+            run.define_metric(f"{prefix}/*", step_metric="epoch")
+
+    @property
+    def is_in_fit(self) -> bool:
+        """Whether a `fit` is running."""
+        return self._rows is not None
+
+    def begin_fit(self, model: Any) -> None:
+        """Begins a `fit`, after ending an earlier one that was interrupted."""
+        self.end_fit()
+        self._epoch_offset = None
+        if not self._run.disabled:
+            self._source.begin(model)
+            self._rows = RowLog(self._run, self._name)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Works out the number of the first epoch in the whole training."""
+        if self._epoch_offset is None:
+            self._epoch_offset = self._epochs.before(self._run, epoch)
+
+    def end_epoch(self, epoch: int, *, is_due: bool) -> None:
+        """Counts the epoch, and logs a row if it is due."""
+        number = epoch + (self._epoch_offset or 0)
+        self._epochs.next = number + 1
+        if self._rows is not None and is_due:
+            self._rows.log(partial(_row, number, self._source.take(number)))
+
+    def end_fit(self) -> None:
+        """Waits until everything is logged."""
+        rows, self._rows = self._rows, None
+        if rows is not None:
+            rows.close()
+
+
+def _row(epoch: int, make_row: RowFactory) -> dict[str, Any]:
+    return {"epoch": epoch, **make_row()}
+
+
+def _checked_every(every: Any) -> int:
+    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+        raise ValueError(
+            f"`every` must be a whole number of epochs, 1 or more. Received: every={every!r}"
+        )
+    return every

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from distributed.training import BATCH, X, Y, build, train
-from wk_eval.samples import Samples
+from wk_eval.data.samples import Samples
 from wk_legacy.gradient_part import GradientPart
 from wk_legacy.predictor import Predictor
 

@@ -11,9 +11,9 @@ from wk_core.copying import WithoutItsRun
 from wk_core.keras import keras
 from wk_core.run import has_finished
 from wk_eval.arguments import checked_aliases, checked_columns, checked_every
-from wk_eval.eval_table import EvalTable
-from wk_eval.predictor import Predictor
-from wk_eval.table_log import TableLog
+from wk_eval.data.predictor import Predictor
+from wk_eval.tables.spooled_table import EvalTable
+from wk_eval.tables.table_logger import TableLog
 
 
 class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # type: ignore[misc]  # Keras ships no types

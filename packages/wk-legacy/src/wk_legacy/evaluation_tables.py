@@ -8,8 +8,8 @@ import numpy.typing as npt
 import wandb
 from wandb.sdk.data_types.table import _TableIndex
 
-from wk_eval.labels import Labels
-from wk_eval.samples import Samples, named
+from wk_eval.data.labels import Labels
+from wk_eval.data.samples import Samples, named
 from wk_legacy.captions import text_labels
 from wk_legacy.part import MakeRow, Part
 from wk_legacy.prediction_table import prediction_table

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import wandb
 from PIL import Image as PILImage
 
-from wk_eval.pixels import Pixels
-from wk_eval.table_image import Content, TableImage
+from wk_eval.images import Pixels
+from wk_eval.tables.image import Content, TableImage
 from wk_legacy.painters import ImagePainter
 
 Array: TypeAlias = npt.NDArray[Any]

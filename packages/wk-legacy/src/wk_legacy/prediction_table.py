@@ -9,9 +9,9 @@ import wandb
 from wandb.sdk.data_types import _dtypes
 
 from wk_core.artifacts import keep_known
-from wk_eval.column_types import without_nan
-from wk_eval.pixels import PixelRange
-from wk_eval.table_image import TableImage
+from wk_eval.images import PixelRange
+from wk_eval.tables.column_types import without_nan
+from wk_eval.tables.image import TableImage
 
 
 def prediction_table(

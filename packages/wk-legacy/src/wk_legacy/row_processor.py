@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from wk_eval.table_image import Deferral
+from wk_eval.tables.image import Deferral
 
 
 class RowNumber(int):

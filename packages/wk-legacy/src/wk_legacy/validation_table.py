@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import wandb
 
-from wk_eval.eval_table import EvalTable
-from wk_eval.samples import Samples, describe, named
-from wk_eval.table_log import TableLog
+from wk_eval.data.samples import Samples, describe, named
+from wk_eval.tables.spooled_table import EvalTable
+from wk_eval.tables.table_logger import TableLog
 from wk_legacy.row_processor import RowProcessor
 
 Array = npt.NDArray[Any]

@@ -1,0 +1,1 @@
+"""Reads data: chooses examples, and predicts them."""

@@ -1,0 +1,265 @@
+"""What the ready-made evaluations share."""
+
+import abc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, Final
+
+import wandb
+from PIL import Image as PILImage
+
+from wk_core.artifacts import check_name
+from wk_core.preserved_state import preserve_random_state
+from wk_eval.data.samples import Samples, draw_samples, map_arrays, select, with_tuples
+from wk_eval.epoch_numbers import EpochNumbers
+from wk_eval.eval_callback import WandbEvalCallback
+from wk_eval.images import PixelRange
+from wk_eval.plots.drawings import grid_picture
+from wk_eval.tables.image import Content, TableImage
+from wk_eval.tables.spooled_table import EvalTable
+from wk_eval.tasks.prediction_history import Moves
+from wk_eval.tasks.results import Results
+
+# The most numbers of a vector that a cell shows, as in wandb's own tables.
+_LONGEST_VECTOR: Final = 150
+_HARDEST: Final = 16
+
+
+class Evaluation(WandbEvalCallback):
+    """Base class of the ready-made evaluations.
+
+    A subclass looks at the samples in `_inspect`, names its columns, and makes the `Results` of
+    each evaluation. The thread that trains only predicts, a batch at a time; what becomes of the
+    predictions is done behind it.
+    """
+
+    _result_columns: Sequence[str]
+    _truth_columns: Sequence[str]
+    _not_copied: ClassVar[frozenset[str]] = WandbEvalCallback._not_copied | {"_epochs", "_moves"}
+
+    def __init__(
+        self,
+        data: Any,
+        *,
+        num_samples: int | None,
+        batch_size: int,
+        output: str | int | None,
+        show: Callable[[Any], Any] | None,
+        name: str,
+        run: wandb.Run | None,
+        every: int,
+        aliases: Sequence[str],
+    ) -> None:
+        if num_samples is not None:
+            _check_count("num_samples", num_samples, "a whole number of examples, or None for all")
+        _check_count("batch_size", batch_size, "a whole number of examples")
+        check_name(name, what=f"{type(self).__name__}: the artifact of examples")
+        self._data = data
+        self._num_samples = num_samples
+        self._batch_size = batch_size
+        self._output = output
+        self._show = show
+        self._name = name
+        self._drawn: Samples | None = None
+        self._ranges: dict[str, PixelRange] = {}
+        super().__init__([], [], run=run, every=every, aliases=aliases)
+
+    def _bind(self, run: wandb.Run) -> None:
+        super()._bind(run)
+        self._moves = Moves()
+        self._epochs = EpochNumbers(run, self._name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The examples go with the copy: not all data can be pickled, or drawn from twice.
+        self._draw()
+        return {**super().__getstate__(), "_data": None}
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Chooses the examples, looks whether the model fits them, and logs them.
+
+        Raises:
+            ValueError: If data, model and arguments do not fit.
+            TypeError: If the data are of no kind that can be evaluated.
+        """
+        self._epochs.begin_fit()
+        if not self._run.disabled:
+            self._end()
+            self._draw()
+            with self._predicting().batches(self._samples, self._batch_size, most=1) as batches:
+                self._inspect(self._chosen_output(next(batches)[1]))
+            shown = self._shown_cells(0)
+            self.data_table_columns = ["id", *shown, *self._truth_columns]
+            self.pred_table_columns = ["epoch", *self.data_table_columns, *self._result_columns]
+            self._moves = Moves()
+        super().on_train_begin(logs)
+        if not self._run.disabled:
+            self._log.last = self._log_moves
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Notes the epoch; at the first one, finds out where training stands."""
+        self._epochs.begin(epoch)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Evaluates, if it is its turn."""
+        super().on_epoch_end(epoch, logs)
+        self._epochs.end(epoch)
+
+    def add_ground_truth(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Has the examples written to the data table."""
+        self._log.submit(partial(self.data_table.write, self._data_rows()))
+
+    def add_model_predictions(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Predicts, and has the predictions written to their table and summed up for the run."""
+        results = self._new_results()
+        with self._predicting().batches(self._samples, self._batch_size) as batches:
+            for start, outputs in batches:
+                self._log.submit(partial(results.take, start, self._chosen_output(outputs)))
+        number = self._epochs.number(epoch)
+        self._log.submit(partial(self._write, self.pred_table, number, results))
+        if self._epochs.is_new(number):
+            self._log.log(partial(self._row, number, results))
+
+    def get_training_state(self) -> dict[str, int]:
+        """Returns what it has to remember of a training that is resumed: the epoch to come."""
+        return self._epochs.state()
+
+    def set_training_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on with the numbers of a training that is resumed, in the `fit` that comes next.
+
+        The run gets no second row of an epoch that it has logged already.
+        """
+        self._epochs.restore(state)
+
+    def init_data_table(self, column_names: list[str]) -> None:
+        """Makes `data_table` an empty table, whose columns take values of one type each."""
+        self.data_table = self._log.table(column_names)
+
+    @abc.abstractmethod
+    def _inspect(self, outputs: Any) -> None:
+        """Checks samples and options, given what the model puts out for the first sample."""
+
+    @abc.abstractmethod
+    def _new_results(self) -> Results:
+        """Returns what collects an epoch's predictions."""
+
+    @abc.abstractmethod
+    def _truth_cells(self, number: int) -> list[Any]:
+        """Returns the cells that tell what is true of an example."""
+
+    def _predicted_cells(self, known: list[Any], number: int, results: Results) -> list[Any]:
+        """Returns a row of predictions without the epoch, given the row of the example."""
+        return [*known, *results.cells(number)]
+
+    def _picture(self, known: list[Any], number: int, results: Results) -> PILImage.Image | None:  # noqa: ARG002
+        """Returns what a grid shows of an example, given its row; None if there is no picture."""
+        for cell in known:
+            if isinstance(cell, TableImage):
+                return PILImage.fromarray(cell.content.pixels())
+        return None
+
+    def _draw(self) -> None:
+        if self._drawn is None:
+            with preserve_random_state():
+                self._drawn = draw_samples(self._data, self._num_samples)
+
+    @property
+    def _targets(self) -> Any:
+        return select(self._samples.targets, self._output, "targets")
+
+    @property
+    def _samples(self) -> Samples:
+        assert self._drawn is not None, "fit calls on_train_begin first"
+        return self._drawn
+
+    @property
+    def _pred_artifact_name(self) -> str:
+        infix = "" if self._name == "val" else f"{self._name}_"
+        return f"run_{self._run.id}_{infix}pred"
+
+    def log_data_table(
+        self,
+        name: str | None = None,
+        type: str = "dataset",  # noqa: A002  W&B's own word for it
+        table_name: str | None = None,
+    ) -> None:
+        """Logs the examples as an artifact that has the name of the data."""
+        super().log_data_table(name or self._name, type, table_name or f"{self._name}_data")
+
+    def _chosen_output(self, outputs: Any) -> Any:
+        names = getattr(self.model, "output_names", None)
+        return select(with_tuples(outputs), self._output, "outputs", names)
+
+    def _shown_cells(self, number: int) -> dict[str, Any]:
+        """Returns the cells that show what goes into the model, by column."""
+        if self._show is not None:
+            shown = self._show(map_arrays(lambda array: array[number], self._samples.inputs))
+            return shown if isinstance(shown, dict) else {"input": shown}
+        return {
+            name: self._cell(name, array, number)
+            for name, array in self._samples.named_inputs().items()
+        }
+
+    def _cell(self, name: str, array: Any, number: int) -> Any:
+        example = array[number]
+        if array.dtype.kind in "OUS":
+            return str(example) if array.ndim == 1 else [str(each) for each in example.flat]
+        if array.ndim == 1 or (array.ndim == 2 and array.shape[1] <= _LONGEST_VECTOR):
+            return example.tolist()
+        if array.ndim == 3 or (array.ndim == 4 and {array.shape[1], array.shape[3]} & {1, 3, 4}):
+            if name not in self._ranges:
+                self._ranges[name] = PixelRange()
+                self._ranges[name].look_at(array)
+            return TableImage.holding(Content(self._ranges[name].to_bytes(example)))
+        return f"array of shape {example.shape}"
+
+    def _data_rows(self) -> Iterator[list[Any]]:
+        for number in range(self._samples.count):
+            shown = self._shown_cells(number).values()
+            yield [number, *shown, *self._truth_cells(number)]
+
+    def _write(self, table: EvalTable, epoch: int, results: Results) -> None:
+        self._moves.take(epoch, results.standings())
+        known = self.data_table_ref.store
+        table.write(
+            [epoch, *self._predicted_cells(known.read(int(number)), int(number), results)]
+            for number in results.hardest_first()
+        )
+
+    def _row(self, epoch: int, results: Results) -> dict[str, Any]:
+        """Returns the row that the run gets."""
+        row = {"epoch": epoch, **results.report(), "hardest": self._hardest(results)}
+        return {f"{self._name}/{key}": value for key, value in row.items() if value is not None}
+
+    def _hardest(self, results: Results) -> Any:
+        """Returns the hardest examples: a grid of pictures, or a table where there are none."""
+        numbers = [int(number) for number in results.hardest_first()[:_HARDEST]]
+        rows = [self.data_table_ref.store.read(number) for number in numbers]
+        pictures = [
+            picture
+            for number, row in zip(numbers, rows, strict=True)
+            if (picture := self._picture(row, number, results)) is not None
+        ]
+        if pictures:
+            grid = grid_picture(pictures, [results.caption(number) for number in numbers])
+            return wandb.Image(grid)
+        columns: list[str | int] = [*self.data_table_columns, *self._result_columns]
+        cells = [[*row, *results.cells(number)] for number, row in zip(numbers, rows, strict=True)]
+        return wandb.Table(columns=columns, data=cells)
+
+    def _log_moves(self) -> None:
+        """Logs how the predictions moved; done last."""
+        if not len(self._moves):
+            return
+        table = self._log.table(
+            [*self.data_table_columns, *self._moves.columns()], source=self.data_table_ref
+        )
+        known = self.data_table_ref.store
+        table.write([*known.read(number), *cells] for number, cells in self._moves.rows())
+        self._log.log_now(
+            table, f"{self._pred_artifact_name[:-5]}_moves", "evaluation", "moves", self._aliases
+        )
+
+
+def _check_count(argument: str, value: Any, accepted: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"`{argument}` must be {accepted}. Received: {argument}={value!r}")

@@ -1,0 +1,153 @@
+"""What a detector found in pictures in one epoch."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wk_eval.data.boxes import Boxes
+from wk_eval.plots.charts import bar_chart, curve_chart
+from wk_eval.plots.curves import Curve, Floats
+
+
+class DetectionResults:
+    """Collects detected boxes and pairs them with the true ones.
+
+    A box is right if a true one of its class, that no surer box has taken, overlaps it enough.
+
+    Args:
+        truth: The true boxes of each example.
+        labels: The names of the classes.
+        to_boxes: Turns a batch of outputs into boxes, given the number of its first example.
+        threshold: The score from which a box counts as found; curves are about all of them.
+        iou_threshold: The intersection over union that is enough.
+    """
+
+    def __init__(
+        self,
+        truth: Sequence[Boxes],
+        labels: Sequence[str],
+        to_boxes: Callable[[Any], list[Boxes]],
+        *,
+        threshold: float,
+        iou_threshold: float,
+    ) -> None:
+        self._truth = truth
+        self._labels = labels
+        self._to_boxes = to_boxes
+        self._threshold = threshold
+        self._iou_threshold = iou_threshold
+        self.found: list[Boxes] = [_NO_BOXES] * len(truth)
+        self._right: list[npt.NDArray[np.bool_]] = [np.zeros(0, bool)] * len(truth)
+
+    def take(self, start: int, outputs: Any) -> None:
+        """Takes a batch of outputs."""
+        for number, boxes in enumerate(self._to_boxes(outputs), start):
+            found = boxes.chosen(np.argsort(-boxes.scores, kind="stable"))
+            self.found[number] = found
+            self._right[number] = _paired(found, self._truth[number], self._iou_threshold)
+
+    def counted(self, number: int) -> Boxes:
+        """Returns the boxes of an example that count as found."""
+        return self.found[number].chosen(self.found[number].scores >= self._threshold)
+
+    def _counts(self, number: int) -> tuple[int, int, int]:
+        """Returns how many true boxes were found, how many missed, and the false alarms."""
+        counted = self.found[number].scores >= self._threshold
+        right = int((self._right[number] & counted).sum())
+        return right, len(self._truth[number]) - right, int(counted.sum()) - right
+
+    def _f1(self, number: int) -> float:
+        right, missed, false_alarms = self._counts(number)
+        whole = 2 * right + missed + false_alarms
+        return 2 * right / whole if whole else 1.0
+
+    def hardest_first(self) -> npt.NDArray[np.intp]:
+        """Returns the examples of the lowest F1 first."""
+        return np.argsort([self._f1(number) for number in range(len(self._truth))], kind="stable")
+
+    def cells(self, number: int) -> list[Any]:
+        """Returns how many boxes were found, were missed, are wrong, and the F1."""
+        return [*self._counts(number), self._f1(number)]
+
+    def caption(self, number: int) -> list[str]:
+        """Returns how many boxes were found, were missed, and are wrong."""
+        right, missed, false_alarms = self._counts(number)
+        return [f"{right} found, {missed} missed", f"{false_alarms} false alarms"]
+
+    def standings(self) -> list[Any]:
+        """Returns the F1 of each example."""
+        return [self._f1(number) for number in range(len(self._truth))]
+
+    def report(self) -> dict[str, Any]:
+        """Returns precision, recall and F1 of what counts, and the average precisions of all."""
+        counts = np.array([self._counts(number) for number in range(len(self._truth))])
+        right, missed, false_alarms = counts.sum(axis=0).tolist()
+        curves = {
+            self._labels[number]: curve
+            for number in sorted(
+                {number for each in self._truth for number in each.classes.tolist()}
+            )
+            if (curve := self._curve(number)) is not None
+        }
+        report: dict[str, Any] = {}
+        if right + false_alarms:
+            report["precision"] = right / (right + false_alarms)
+        if right + missed:
+            report["recall"] = right / (right + missed)
+            report["f1"] = 2 * right / (2 * right + missed + false_alarms)
+        if curves:
+            areas = {label: curve.area for label, curve in curves.items()}
+            report["map"] = float(np.mean(list(areas.values())))
+            report.update({f"ap/{label}": area for label, area in areas.items()})
+            report["average_precisions"] = bar_chart(
+                areas, title="Average precision of each class", value="AP"
+            )
+            report["precision_recall"] = curve_chart(
+                curves,
+                title="Precision v. recall",
+                x="recall",
+                y="precision",
+                x_title="Recall",
+                y_title="Precision",
+            )
+        return report
+
+    def _curve(self, number: int) -> Curve | None:
+        """Returns the precision over the recall of a class; None where there are none of it."""
+        there_are = sum(int((boxes.classes == number).sum()) for boxes in self._truth)
+        if not there_are:
+            return None
+        of_class = [boxes.classes == number for boxes in self.found]
+        scores = np.concatenate(
+            [boxes.scores[which] for boxes, which in zip(self.found, of_class, strict=True)]
+        )
+        right = np.concatenate(
+            [each[which] for each, which in zip(self._right, of_class, strict=True)]
+        )
+        order = np.argsort(-scores, kind="stable")
+        hits: Floats = np.cumsum(right[order], dtype=np.float64)
+        recall = np.append(0.0, hits / there_are)
+        precision = np.append(1.0, hits / np.arange(1, len(hits) + 1))
+        # The best precision at this recall or a higher one, as in Pascal VOC.
+        best = np.maximum.accumulate(precision[::-1])[::-1]
+        return Curve(recall, precision, float(np.sum(np.diff(recall) * best[1:])))
+
+
+_NO_BOXES = Boxes(np.empty((0, 4)), np.empty(0, np.intp), np.empty(0))
+
+
+def _paired(found: Boxes, truth: Boxes, enough: float) -> npt.NDArray[np.bool_]:
+    """Returns which boxes are right; they come in the order of their scores."""
+    right = np.zeros(len(found), bool)
+    if not len(truth):
+        return right
+    overlaps = found.overlaps(truth)
+    overlaps[found.classes[:, None] != truth.classes[None]] = 0.0
+    for number, row in enumerate(overlaps):
+        best = int(row.argmax())
+        if row[best] >= enough:
+            right[number] = True
+            overlaps[:, best] = 0.0
+    return right

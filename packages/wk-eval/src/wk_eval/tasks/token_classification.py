@@ -1,0 +1,163 @@
+"""Classification of the tokens of texts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import wandb
+
+from wk_eval.data.labels import Labels, class_names
+from wk_eval.data.samples import describe
+from wk_eval.data.vocabulary import Vocabulary, token_texts
+from wk_eval.plots.confusion import say_what_is_left_out
+from wk_eval.tasks.base import Evaluation
+from wk_eval.tasks.scores import Scores
+from wk_eval.tasks.token_classification_results import TokenResults
+
+
+class TokenClassificationEval(Evaluation):
+    """Looks at the classes that a model gives to the tokens of texts, as parts of speech or names.
+
+    The table of predictions has, for each text, the tokens, what they are and what they were taken
+    for, the wrong ones by themselves, and the share of right ones; the hardest texts come first.
+    The run gets, under `val/`: the share of right tokens, macro-averaged precision, recall and
+    F1, a confusion matrix, as a chart and as a picture, a summary of each class, and the hardest
+    texts. A last table, `moves`, has each text's share of right tokens in each of the epochs.
+
+    All of it is about the examples that were chosen: of arrays `num_samples` at equal distances,
+    of other data the first ones.
+
+    Args:
+        data: `(texts, targets)`, or anything that yields such tuples in batches: a
+            `tf.data.Dataset`, a `PyDataset`, a `DataLoader`, a generator. Texts are token numbers
+            or tokens, targets are class numbers, both of the shape (n, tokens).
+        labels: The names of the classes, in a list or by number. Defaults to their numbers.
+        vocabulary: What the token numbers stand for: a list, or a function from an array of
+            numbers to a list of tokens. Defaults to None: numbers are shown.
+        ignore: A class number that is no class, as that of padding. Defaults to -1.
+        from_logits: Whether the model puts out logits instead of probabilities. Defaults to what
+            the loss of `model.compile` says.
+        num_samples: How many examples are looked at; None for all. Defaults to 100.
+        batch_size: How many examples are predicted at once. Defaults to 32.
+        output: Which of several outputs, and of the targets that belong to them, by name or by
+            position.
+        name: The name of the data: of the artifact of examples, and in front of the keys. Name it
+            where there are several evaluations. Defaults to `"val"`.
+        run: The run to log to. Defaults to the active one.
+        every: After every how many epochs it evaluates. Defaults to 1.
+        aliases: Aliases of each version of the predictions, besides `latest`.
+
+    Raises:
+        wandb.Error: If no run is given or active, or if it is finished.
+        ValueError: If an argument is not as above; when training begins, if data, labels,
+            vocabulary and model do not fit.
+
+    Example:
+        ```python
+        import keras
+        import numpy as np
+        import wandb
+        from wk_eval import TokenClassificationEval
+
+        vocabulary = ["", "the", "cat", "sleeps"]
+        x, y = np.array([[1, 2, 3], [2, 3, 0]]), np.array([[0, 1, 2], [1, 2, -1]])
+        model = keras.Sequential(
+            [keras.layers.Embedding(4, 8), keras.layers.Dense(3, activation="softmax")]
+        )
+        model.compile(loss=keras.losses.SparseCategoricalCrossentropy(ignore_class=-1))
+
+        with wandb.init(mode="offline"):
+            evaluation = TokenClassificationEval(
+                (x, y), vocabulary=vocabulary, labels=["article", "noun", "verb"]
+            )
+            model.fit(x, y, epochs=2, verbose=0, callbacks=[evaluation])
+        ```
+    """
+
+    _truth_columns = ("labels",)
+    _result_columns: Sequence[str] = ("predictions", "wrong", "accuracy")
+
+    def __init__(
+        self,
+        data: Any,
+        *,
+        labels: Labels | None = None,
+        vocabulary: Vocabulary | None = None,
+        ignore: int | None = -1,
+        from_logits: bool | None = None,
+        num_samples: int | None = 100,
+        batch_size: int = 32,
+        output: str | int | None = None,
+        name: str = "val",
+        run: wandb.Run | None = None,
+        every: int = 1,
+        aliases: Sequence[str] = (),
+    ) -> None:
+        super().__init__(
+            data,
+            num_samples=num_samples,
+            batch_size=batch_size,
+            output=output,
+            show=None,
+            name=name,
+            run=run,
+            every=every,
+            aliases=aliases,
+        )
+        self._given_labels = labels
+        self._vocabulary = vocabulary
+        self._ignore = ignore
+        self._from_logits = from_logits
+        self._labels: list[str] = []
+        self._classes: npt.NDArray[np.int64] = np.empty((0, 0), np.int64)
+
+    def _inspect(self, outputs: Any) -> None:
+        if not isinstance(outputs, np.ndarray) or outputs.ndim != 3:
+            raise ValueError(
+                "The model must put out a score of each class for each token, shape (n, tokens, "
+                f"classes). Received: outputs={describe(outputs)}; which of several is meant, say "
+                "with `output`"
+            )
+        scores = Scores.of_model(
+            self.model,
+            outputs,
+            output=self._output,
+            from_logits=self._from_logits,
+            independent=False,
+        )
+        self._labels = class_names(self._given_labels, scores.classes)
+        self._scores = scores
+        scores(outputs)
+        say_what_is_left_out(type(self).__name__, scores.classes)
+        targets = self._targets
+        if targets.shape != (self._samples.count, outputs.shape[1]):
+            raise ValueError(
+                "Targets must be class numbers, shape (n, tokens). Received: targets="
+                f"{describe(targets)}, for outputs={describe(outputs)}"
+            )
+        numbers = np.unique(targets)
+        known = np.isin(numbers, np.arange(scores.classes))
+        if self._ignore is not None:
+            known |= numbers == self._ignore
+        wrong = numbers[~known].tolist()
+        if wrong:
+            raise ValueError(
+                f"Targets must be class numbers from 0 to {scores.classes - 1}; a number that "
+                f"stands for no class is given as `ignore`. Received: the values {wrong[:5]}"
+            )
+        counted = np.ones(targets.shape, bool) if self._ignore is None else targets != self._ignore
+        self._classes = np.where(counted, targets, -1).astype(np.int64)
+
+    def _new_results(self) -> TokenResults:
+        return TokenResults(self._classes, self._labels, self._scores, self._tokens)
+
+    def _tokens(self, number: int) -> list[str]:
+        first = next(iter(self._samples.named_inputs().values()))
+        return token_texts(first[number], self._vocabulary)
+
+    def _shown_cells(self, number: int) -> dict[str, Any]:
+        return {"text": " ".join(self._tokens(number))}
+
+    def _truth_cells(self, number: int) -> list[Any]:
+        return [[self._labels[each] for each in self._classes[number] if each >= 0]]

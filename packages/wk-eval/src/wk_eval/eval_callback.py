@@ -12,8 +12,8 @@ from wk_core.keras import keras
 from wk_core.run import has_finished
 from wk_eval.arguments import checked_aliases, checked_columns, checked_every
 from wk_eval.data.predictor import Predictor
-from wk_eval.tables.spooled_table import EvalTable
-from wk_eval.tables.table_logger import TableLog
+from wk_eval.tables.spooled_table import SpooledTable
+from wk_eval.tables.table_logger import TableLogger
 
 
 class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # type: ignore[misc]  # Keras ships no types
@@ -120,11 +120,11 @@ class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # ty
 
     def _bind(self, run: wandb.Run) -> None:
         self._run = run
-        self._tables: TableLog | None = None
+        self._tables: TableLogger | None = None
         self._predictor: Predictor | None = None
-        self.data_table: EvalTable
-        self.pred_table: EvalTable
-        self.data_table_ref: EvalTable
+        self.data_table: SpooledTable
+        self.pred_table: SpooledTable
+        self.data_table_ref: SpooledTable
 
     @property
     def _is_in_fit(self) -> bool:
@@ -255,10 +255,10 @@ class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # ty
         return f"run_{self._run.id}_pred"
 
     @property
-    def _log(self) -> TableLog:
+    def _log(self) -> TableLogger:
         """Where the tables of this `fit` go."""
         if self._tables is None:
-            self._tables = TableLog(self._run, type(self).__name__)
+            self._tables = TableLogger(self._run, type(self).__name__)
         return self._tables
 
     def _end(self) -> None:

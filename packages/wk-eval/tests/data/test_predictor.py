@@ -212,7 +212,7 @@ def test_many_classes(multi_label):
         if multi_label
         else ClassificationResults(actual, labels, scores, top_k=3, curves=True)
     )
-    results.take(0, outputs)
+    results.add_batch(0, outputs)
     report = results.report()
     assert report["accuracy"] == 0.5
     assert {row[0] for row in report["classes"].data} == {

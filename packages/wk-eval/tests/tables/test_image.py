@@ -14,7 +14,7 @@ from PIL import Image
 from wk_core.keras import keras
 from wk_eval import WandbEvalCallback
 from wk_eval.images import PixelRange, encode_png
-from wk_eval.tables.image import Content
+from wk_eval.tables.image import PixelSource
 from wk_eval.tables.pixel_file import PixelFile
 from wk_testing.classifier import classes, classifier, images
 from wk_testing.tables import logged_tables
@@ -209,24 +209,24 @@ class SlowFile(PixelFile):
         super().__init__()
         self.writes = threading.Event()
 
-    def put(self, pixels):
+    def write(self, pixels):
         self.writes.set()
         time.sleep(0.1)
-        return super().put(pixels)
+        return super().write(pixels)
 
 
 @pytest.mark.backend_free
 def test_image_is_stored_while_another_table_takes_it():
     # The training thread fills a table with images that the background is storing.
-    file, content = SlowFile(), Content(BYTES[0])
+    file, content = SlowFile(), PixelSource(BYTES[0])
     with ThreadPoolExecutor(1) as pool:
-        filling = pool.submit(content.put_down, file)
+        filling = pool.submit(content.spool, file)
         file.writes.wait()
         np.testing.assert_array_equal(content.pixels(), BYTES[0])
-        content.settle(store=None, json={})
+        content.mark_stored(store=None, json={})
         filling.result()
-    content.put_down(file)  # and nothing is left to be put down
-    assert file.put(BYTES[1]) == 0
+    content.spool(file)  # and nothing is left to be put down
+    assert file.write(BYTES[1]) == 0
 
 
 @pytest.mark.backend_free

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import wandb
 
-from wk_eval.tables.table_logger import TableLog
+from wk_eval.tables.table_logger import TableLogger
 from wk_testing.scripts import run_script
 from wk_testing.tables import logged_tables
 from wk_testing.wandb_file import read_run
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.backend_free
 
 @pytest.fixture
 def log(offline_run):
-    tables = TableLog(offline_run(), "Test")
+    tables = TableLogger(offline_run(), "Test")
     yield tables
     tables.close()
 
@@ -177,7 +177,7 @@ def test_rows_cannot_be_set(log):
 def test_filling_waits_where_storing_cannot_keep_up(offline_run, monkeypatch):
     monkeypatch.setattr("wk_eval.tables.spooled_table._CHUNK_IMAGES", 2)
     monkeypatch.setattr("wk_core.row_log._CAPACITY", 3)
-    log = TableLog(offline_run(), "Test")
+    log = TableLogger(offline_run(), "Test")
     gate, table = threading.Event(), log.table(["image"], mixed=True)
     log.submit(gate.wait)
     added = []
@@ -202,7 +202,7 @@ def test_filling_waits_where_storing_cannot_keep_up(offline_run, monkeypatch):
 
 def test_image_that_is_looked_at_while_it_waits(offline_run, read_back):
     run = offline_run()
-    log, gate, pixels = TableLog(run, "Test"), threading.Event(), np.eye(9, dtype="uint8")
+    log, gate, pixels = TableLogger(run, "Test"), threading.Event(), np.eye(9, dtype="uint8")
     log.submit(gate.wait)
     table = log.table(["image"], mixed=True)
     log.deferral.start()
@@ -232,7 +232,7 @@ def test_image_that_is_looked_at_while_it_waits(offline_run, read_back):
 MEMORY = """
 import sys
 import wandb
-from wk_eval.tables.table_logger import TableLog
+from wk_eval.tables.table_logger import TableLogger
 
 ROWS = 200_000
 
@@ -243,7 +243,7 @@ def peak(what):
 
 with wandb.init(project="test", mode="offline", dir=sys.argv[1]) as run:
     before = peak("VmRSS")
-    log = TableLog(run, "Test")
+    log = TableLogger(run, "Test")
     data = log.table(["id", "text", "label"], mixed=True)
     for number in range(ROWS):
         data.add_data(number, f"the text of example {number}, which is of some length", number % 7)

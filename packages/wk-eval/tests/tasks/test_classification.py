@@ -81,7 +81,9 @@ def test_single_labels(offline_run, read_back):
         assert entries["support"] == 20
         assert entries["roc_auc"] == pytest.approx(auc, abs=1e-6)
         assert entries["average_precision"] == pytest.approx(average, abs=1e-6)
-    assert all(written.rows(f"val/{key}/path") for key in ("hardest", "confusion_picture"))
+    assert all(
+        written.rows(f"val/{key}/path") for key in ("worst_predictions", "confusion_picture")
+    )
 
 
 @pytest.mark.backend_free
@@ -97,9 +99,9 @@ def test_moves(offline_run, read_back):
     fit(classifier(), Y, evaluation, Predict(), epochs=4)
 
     (table,) = logged_tables(read_back(run), f"run_{run.id}_moves")
-    assert table.columns == ["id", "input", "label", "moved", *(f"epoch {n}" for n in range(4))]
+    assert table.columns == ["id", "input", "label", "changes", *(f"epoch {n}" for n in range(4))]
     moved = (np.diff(predicted, axis=0) != 0).sum(axis=0)
-    assert table.column("moved") == sorted(moved.tolist(), reverse=True)
+    assert table.column("changes") == sorted(moved.tolist(), reverse=True)
     for number, _, label, changes, *labels in table.rows:
         assert (label, changes) == (str(Y[number]), moved[number])
         assert labels == [str(epoch[number]) for epoch in predicted]

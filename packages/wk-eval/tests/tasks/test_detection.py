@@ -65,7 +65,15 @@ def test_boxes(offline_run, read_back):
     written = read_back(run)
     (data,) = logged_tables(written, "val")
     (table,) = logged_tables(written, f"run_{run.id}_pred")
-    assert table.columns == ["epoch", "id", "image", "found", "missed", "false_alarms", "f1"]
+    assert table.columns == [
+        "epoch",
+        "id",
+        "image",
+        "true_positives",
+        "false_negatives",
+        "false_positives",
+        "f1",
+    ]
     by_number = {row[1]: row for row in table.rows}
     assert by_number[0][3:] == [2, 0, 0, 1.0]
     assert by_number[1][3:] == [1, 1, 1, 0.5]
@@ -93,7 +101,7 @@ def test_boxes(offline_run, read_back):
     assert row["val/ap/cat"] == pytest.approx(1.0)
     assert row["val/ap/dog"] == pytest.approx(0.5)
     assert row["val/map"] == pytest.approx(0.75)
-    assert row["val/hardest/format"] == "png"
+    assert row["val/worst_predictions/format"] == "png"
 
 
 @pytest.mark.backend_free

@@ -40,7 +40,7 @@ def test_one_value(offline_run, read_back):
     assert row["val/max_error"] == pytest.approx(sizes.max(), rel=1e-4)
     assert row["val/residual_picture/format"] == "png"
     assert row["val/residuals_table/nrows"] == 30
-    assert row["val/hardest/nrows"] == 16
+    assert row["val/worst_predictions/nrows"] == 16
     (moves,) = logged_tables(written, f"run_{run.id}_moves")
     for line in moves.rows:
         assert line[3] == pytest.approx(line[-1] - line[-2])

@@ -70,7 +70,7 @@ def test_masks(offline_run, read_back, one_hot):
     assert row["val/mean_iou"] == pytest.approx(np.mean(list(expected.values())))
     for number, label in enumerate(LABELS):
         assert row[f"val/iou/{label}"] == pytest.approx(expected[number])
-    assert row["val/hardest/format"] == "png"
+    assert row["val/worst_predictions/format"] == "png"
     types = table.json["column_types"]["params"]["type_map"]["image"]
     assert "'2': 'high'" in str(types)
 

@@ -38,7 +38,7 @@ def test_tokens_as_text(offline_run, read_back, vocabulary):
     (table,) = logged_tables(written, f"run_{run.id}_pred")
     predicted = {row[1]: row[4] for row in table.rows}
     assert predicted == {n: "ab"[each] for n, each in enumerate(scores.argmax(axis=1))}
-    assert written.history[-1]["val/hardest/nrows"] == 4
+    assert written.history[-1]["val/worst_predictions/nrows"] == 4
 
 
 def test_token_classes(offline_run, read_back):

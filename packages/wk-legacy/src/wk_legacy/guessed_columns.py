@@ -11,7 +11,7 @@ import wandb
 from PIL import Image as PILImage
 
 from wk_eval.images import Pixels
-from wk_eval.tables.image import Content, TableImage
+from wk_eval.tables.image import PixelSource, TableImage
 from wk_legacy.painters import ImagePainter
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -109,7 +109,7 @@ def _named(labels: Sequence[str]) -> Cell:
 
 
 def _image(painter: ImagePainter) -> Cell:
-    return lambda value, _: TableImage.holding(Content(painter(value[None])[0]))
+    return lambda value, _: TableImage.holding(PixelSource(painter(value[None])[0]))
 
 
 def _mask(

@@ -37,10 +37,10 @@ def roc_curve(is_class: npt.NDArray[np.bool_], scores: Floats) -> Curve | None:
         is_class: Shape (examples,): which examples are of the class.
         scores: Shape (examples,): how much the model takes each for one.
     """
-    hits, false_alarms = _counts(is_class, scores)
-    if not hits[-1] or not false_alarms[-1]:
+    true_positives, false_positives = _counts(is_class, scores)
+    if not true_positives[-1] or not false_positives[-1]:
         return None
-    x, y = false_alarms / false_alarms[-1], hits / hits[-1]
+    x, y = false_positives / false_positives[-1], true_positives / true_positives[-1]
     return Curve(x, y, float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2)))
 
 
@@ -51,18 +51,21 @@ def precision_recall_curve(is_class: npt.NDArray[np.bool_], scores: Floats) -> C
         is_class: Shape (examples,): which examples are of the class.
         scores: Shape (examples,): how much the model takes each for one.
     """
-    hits, false_alarms = _counts(is_class, scores)
-    if not hits[-1]:
+    true_positives, false_positives = _counts(is_class, scores)
+    if not true_positives[-1]:
         return None
-    recall, precision = hits[1:] / hits[-1], hits[1:] / (hits[1:] + false_alarms[1:])
+    recall, precision = (
+        true_positives[1:] / true_positives[-1],
+        true_positives[1:] / (true_positives[1:] + false_positives[1:]),
+    )
     area = float(np.sum(np.diff(recall, prepend=0.0) * precision))
     return Curve(np.append(0.0, recall), np.append(1.0, precision), area)
 
 
 def _counts(is_class: npt.NDArray[np.bool_], scores: Floats) -> tuple[Floats, Floats]:
-    """Returns hits and false alarms at each threshold, beginning with one that nothing passes."""
+    """Returns true and false positives at each threshold; the first threshold passes none."""
     order = np.argsort(-scores, kind="stable")
-    hits = np.cumsum(is_class[order], dtype=np.float64)
+    true_positives = np.cumsum(is_class[order], dtype=np.float64)
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
-    hits = hits[ends]
-    return np.append(0.0, hits), np.append(0.0, ends + 1 - hits)
+    true_positives = true_positives[ends]
+    return np.append(0.0, true_positives), np.append(0.0, ends + 1 - true_positives)

@@ -28,8 +28,8 @@ class ColumnTypes:
         self._images: dict[str, _dtypes.Type] = {}
         self._kinds: dict[str, Any] = {}
 
-    def take(self, row: list[Any]) -> None:
-        """Takes the types of a row's cells.
+    def update(self, row: list[Any]) -> None:
+        """Updates the types from a row.
 
         Raises:
             TypeError: If a column does not take the cell.

@@ -24,7 +24,7 @@ _KEPT_ATTRIBUTES: Final = (
 _PICTURE_KEYS: Final = ("_type", "format", "height", "path", "sha256", "width")
 
 
-class Content:
+class PixelSource:
     """What an image shows: pixels, until they are stored, then the JSON that says where.
 
     Several images may share one, as a picture with the true mask and the same with a predicted one,
@@ -40,12 +40,12 @@ class Content:
         self.json: dict[str, Any] | None = None
         self.store: Any = None
 
-    def put_down(self, file: PixelFile) -> None:
+    def spool(self, file: PixelFile) -> None:
         """Has the pixels wait in a file, where they are bytes already."""
         with self._lock:
             data = self._data
             if isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.size:
-                self._place = (file, file.put(data), data.shape)
+                self._place = (file, file.write(data), data.shape)
                 self._data = None
 
     def reduce(self, pixel_range: PixelRange) -> None:
@@ -57,7 +57,7 @@ class Content:
     def pixels(self) -> Pixels:
         """Returns the pixels as bytes."""
         with self._lock:
-            self._pick_up()
+            self._unspool()
             data = self._data
         if data is None:
             return np.asarray(self.store.open_picture(self.json))
@@ -70,21 +70,21 @@ class Content:
         picture = data.convert(mode)
         return np.asarray(picture if mode in _PLAIN_MODES else picture.convert("RGBA"))
 
-    def settle(self, store: Any, json: dict[str, Any]) -> None:
+    def mark_stored(self, store: Any, json: dict[str, Any]) -> None:
         """Lets go of the pixels, which have been stored."""
         with self._lock:
-            self._pick_up()  # another table may have put them down meanwhile
+            self._unspool()  # another table may have put them down meanwhile
             self.store, self.json = store, json
             self._data = None
 
-    def _pick_up(self) -> None:
+    def _unspool(self) -> None:
         """Takes the pixels back from the file."""
         if self._place is not None:
             file, start, shape = self._place
-            self._data, self._place = file.take(start, shape), None
+            self._data, self._place = file.read(start, shape), None
 
 
-class _Settling:
+class LazyValue:
     """An attribute of ordinary images, at whose reading an image becomes one."""
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -107,19 +107,19 @@ class TableImage(wandb.Image):
     # Were it inherited, wandb would read every picture of an artifact as one of these.
     _log_type: ClassVar[str | None] = None  # type: ignore[assignment]
 
-    content: Content
+    content: PixelSource
     wb_type: _dtypes.Type | None = None  # where it cannot be told from what follows
     extra: dict[str, Any] | None = None  # boxes, masks and classes that are stored already
     class_masks: Mapping[str, bytes] = MappingProxyType({})  # masks that are not, as PNG files
     _is_new = False
-    _path = _Settling()
-    _is_tmp = _Settling()
-    _extension = _Settling()
-    _sha256 = _Settling()
-    _size = _Settling()
+    _path = LazyValue()
+    _is_tmp = LazyValue()
+    _extension = LazyValue()
+    _sha256 = LazyValue()
+    _size = LazyValue()
 
     @classmethod
-    def holding(cls, content: Content) -> "TableImage":
+    def holding(cls, content: PixelSource) -> "TableImage":
         """Returns an image of a content."""
         image = cls.__new__(cls)
         WBValue.__init__(image)
@@ -132,8 +132,8 @@ class TableImage(wandb.Image):
     @classmethod
     def stored(cls, store: Any, json: dict[str, Any], wb_type: _dtypes.Type | None) -> "TableImage":
         """Returns the image that a stored cell describes."""
-        image = cls.holding(Content())
-        image.content.settle(store, {key: json[key] for key in _PICTURE_KEYS})
+        image = cls.holding(PixelSource())
+        image.content.mark_stored(store, {key: json[key] for key in _PICTURE_KEYS})
         image._caption, image._grouping = json.get("caption"), json.get("grouping")
         image._width, image._height = json["width"], json["height"]
         image.wb_type = wb_type
@@ -172,7 +172,7 @@ class TableImage(wandb.Image):
         content = self.content
         if isinstance(run_or_artifact, wandb.Artifact) and content.json is not None:
             stored: dict[str, Any] = {**content.json, **(self.extra or {})}
-            if content.store.lend(stored, run_or_artifact):
+            if content.store.share_with(stored, run_or_artifact):
                 return stored
         described: dict[str, Any] = self.become_ordinary().to_json(run_or_artifact)
         return described
@@ -238,7 +238,7 @@ def _take_data(
     takes = isinstance(data, PILImage.Image) or is_tensor(data)
     if file_type in (None, "png") and takes and threading.get_ident() in _deferring:
         self.__class__ = TableImage
-        self.content = Content(data, mode)  # type: ignore[attr-defined]
+        self.content = PixelSource(data, mode)  # type: ignore[attr-defined]
         self.format = "png"
     else:
         _initialize_from_data(self, data, mode, file_type)

@@ -12,7 +12,7 @@ from PIL import Image as PILImage
 from wandb.sdk.data_types.helper_types.classes import Classes
 
 from wk_eval.images import encode_png
-from wk_eval.tables.image import Content
+from wk_eval.tables.image import PixelSource
 from wk_eval.tables.wandb_internals import (
     Entry,
     bytes_entry,
@@ -40,7 +40,7 @@ class MediaStore:
         self._artifact: wandb.Artifact | None = None
         self._directory = staging_directory()
 
-    def store_picture(self, content: Content) -> dict[str, Any]:
+    def store_picture(self, content: PixelSource) -> dict[str, Any]:
         """Returns what says where a picture is, and stores it where it is nowhere yet."""
         if content.json is not None:
             self.refer(content.json, content.store)
@@ -59,7 +59,7 @@ class MediaStore:
         holder = self._store_file(described["path"], file, digest)
         # Pixels that only a table of predictions has stay at hand for the tables after it.
         if holder is not self or self._source is None:
-            content.settle(holder, described)
+            content.mark_stored(holder, described)
         return described
 
     def store_mask(self, file: bytes) -> dict[str, Any]:
@@ -121,7 +121,7 @@ class MediaStore:
         """Notes that the artifact was logged: others may refer to it from now on."""
         self._artifact = artifact
 
-    def lend(self, described: Any, artifact: wandb.Artifact) -> bool:
+    def share_with(self, described: Any, artifact: wandb.Artifact) -> bool:
         """Adds references for all paths in a stored cell to an artifact, if this was logged."""
         if self._artifact is None:
             return False

@@ -29,7 +29,7 @@ class PixelFile:
         """Whether there have been any pixels."""
         return self._end > 0
 
-    def put(self, pixels: Pixels) -> int:
+    def write(self, pixels: Pixels) -> int:
         """Writes pixels down; returns where they are."""
         with self._lock:
             if not self._waiting:  # all have been taken: begin again
@@ -40,7 +40,7 @@ class PixelFile:
             self._waiting += 1
         return start
 
-    def take(self, start: int, shape: tuple[int, ...]) -> Pixels:
+    def read(self, start: int, shape: tuple[int, ...]) -> Pixels:
         """Returns pixels, for the one time that they are needed."""
         pixels = np.empty(shape, np.uint8)
         with self._lock:

@@ -20,7 +20,7 @@ _NOTHING_READ: Final[tuple[int | None, list[Any]]] = (None, [])
 _UNKNOWN: Final = _dtypes.UnknownType()  # type: ignore[no-untyped-call]
 
 
-class EvalTable(wandb.Table):
+class SpooledTable(wandb.Table):
     """A `wandb.Table` whose rows go to the disk, in a background thread, as they are added.
 
     It is used like any other. `table.data[row][column]`, or `table[row][column]`, reads a cell
@@ -42,7 +42,7 @@ class EvalTable(wandb.Table):
         columns: list[str],
         background: Background,
         *,
-        source: "EvalTable | None" = None,
+        source: "SpooledTable | None" = None,
         allow_mixed_types: bool = False,
     ) -> None:
         self.count = 0
@@ -95,7 +95,7 @@ class EvalTable(wandb.Table):
         self._chunk.append(row)
         images = [cell for cell in row if isinstance(cell, TableImage)]
         for image in images:
-            image.content.put_down(self._pixels)
+            image.content.spool(self._pixels)
         if len(self._chunk) >= (_CHUNK_IMAGES if self._pixels.is_used else _CHUNK_ROWS):
             self.hand_over()
 
@@ -184,7 +184,7 @@ class EvalTable(wandb.Table):
 class _Rows(Sequence[list[Any]]):
     """The rows of a table, read back from where they wait or from where they are stored."""
 
-    def __init__(self, table: EvalTable) -> None:
+    def __init__(self, table: SpooledTable) -> None:
         self._table = table
 
     def __len__(self) -> int:

@@ -10,10 +10,10 @@ from wk_core.background import Background
 from wk_core.row_log import RowLog
 from wk_core.run import has_finished
 from wk_eval.tables.image import Deferral
-from wk_eval.tables.spooled_table import EvalTable
+from wk_eval.tables.spooled_table import SpooledTable
 
 
-class TableLog(RowLog):
+class TableLogger(RowLog):
     """Logs the tables and the rows of one callback to its run, in a background thread.
 
     Args:
@@ -31,8 +31,8 @@ class TableLog(RowLog):
         self.last: Callable[[], None] | None = None
 
     def table(
-        self, columns: list[str], *, source: EvalTable | None = None, mixed: bool = False
-    ) -> EvalTable:
+        self, columns: list[str], *, source: SpooledTable | None = None, mixed: bool = False
+    ) -> SpooledTable:
         """Returns an empty table.
 
         Args:
@@ -40,15 +40,15 @@ class TableLog(RowLog):
             source: A table that was logged before, whose media this one refers to.
             mixed: Whether a column takes cells of any type.
         """
-        return EvalTable(columns, self._background, source=source, allow_mixed_types=mixed)
+        return SpooledTable(columns, self._background, source=source, allow_mixed_types=mixed)
 
-    def log_data(self, table: EvalTable, name: str, type: str, table_name: str) -> None:  # noqa: A002
+    def log_data(self, table: SpooledTable, name: str, type: str, table_name: str) -> None:  # noqa: A002
         """Logs a table that others will refer to, as an artifact that the run uses as well."""
         self._log(table, name, type, table_name, aliases=(), is_source=True)
 
     def log_predictions(
         self,
-        table: EvalTable,
+        table: SpooledTable,
         name: str,
         type: str,  # noqa: A002
         table_name: str,
@@ -69,7 +69,7 @@ class TableLog(RowLog):
 
     def _log(
         self,
-        table: EvalTable,
+        table: SpooledTable,
         name: str,
         type: str,  # noqa: A002
         table_name: str,
@@ -87,7 +87,7 @@ class TableLog(RowLog):
 
     def log_now(
         self,
-        table: EvalTable,
+        table: SpooledTable,
         name: str,
         type: str,  # noqa: A002
         table_name: str,

@@ -17,7 +17,7 @@ from wandb.sdk.lib.runid import generate_id
 from wk_eval.arrays import as_array, is_tensor
 from wk_eval.images import PixelRange
 from wk_eval.tables.column_types import ColumnTypes
-from wk_eval.tables.image import Content, TableImage
+from wk_eval.tables.image import PixelSource, TableImage
 from wk_eval.tables.media_store import MediaStore
 from wk_eval.tables.spool import RowFile
 from wk_eval.tables.wandb_internals import file_entry, staging_directory
@@ -45,7 +45,7 @@ class StoredMedia(WBValue):
             TypeError: If it is no artifact, or if the table has not been logged.
         """
         is_artifact = isinstance(run_or_artifact, wandb.Artifact)
-        if not is_artifact or not self.store.lend(self.json, run_or_artifact):
+        if not is_artifact or not self.store.share_with(self.json, run_or_artifact):
             raise TypeError("A medium of a stored table goes into the table of an artifact only.")
         return self.json
 
@@ -75,12 +75,12 @@ class TableStore:
         self._ranges = [PixelRange() for _ in columns]
         self._image_columns: set[int] = set()
         self._rows = RowFile(staging_directory())
-        self._held: dict[int, npt.NDArray[Any]] = {}
+        self._arrays: dict[int, npt.NDArray[Any]] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def hold(self, column: str, array: npt.NDArray[Any]) -> None:
+    def add_array_column(self, column: str, array: npt.NDArray[Any]) -> None:
         """Has a column's cells be the items of an array, which is stored as a file of its own.
 
         The rows have None in their place. As text, as other cells are stored, numbers in arrays of
@@ -90,7 +90,7 @@ class TableStore:
             column: The column's name.
             array: Shape (rows, …), of numbers. It must not change.
         """
-        self._held[self._columns.index(column)] = array
+        self._arrays[self._columns.index(column)] = array
 
     def prepare(self, cells: Iterable[Any]) -> list[Any]:
         """Returns a row as it can wait: with pixels as bytes, and out of the caller's reach."""
@@ -110,7 +110,7 @@ class TableStore:
     def read(self, index: int) -> list[Any]:
         """Returns a row that has been written, with media that are read when they are used."""
         return [
-            self._held[column][index] if column in self._held else self._revived(cell, column)
+            self._arrays[column][index] if column in self._arrays else self._revived(cell, column)
             for column, cell in enumerate(self._rows[index])
         ]
 
@@ -118,7 +118,7 @@ class TableStore:
         """Adds the table and its media to an artifact; returns the table's path in it."""
         path = wandb.Table.with_suffix(table_name)
         types = self._described.to_json(self.media.target)
-        for column, array in self._held.items():
+        for column, array in self._arrays.items():
             types["params"]["type_map"][self._columns[column]] = self._stored(column, array)
         self.media.add_to(artifact)
         artifact.manifest.add_entry(file_entry(path, lambda file: self._write_to(file, types)))
@@ -135,7 +135,7 @@ class TableStore:
             return list(cell) if isinstance(cell, tuple) else cell
         array = as_array(cell)
         if array.ndim >= 2 and column in self._image_columns:
-            image = TableImage.holding(Content(array))
+            image = TableImage.holding(PixelSource(array))
             image.content.reduce(self._ranges[column])
             return image
         # `tolist` of other kinds, as of points in time, would lose what they are.
@@ -143,7 +143,7 @@ class TableStore:
 
     def _described_rows(self, rows: Iterable[list[Any]]) -> Iterator[list[Any]]:
         for row in rows:
-            self._types.take(row)
+            self._types.update(row)
             yield [
                 cell if type(cell) in _PLAIN and cell == cell else self._describe(cell)
                 for cell in row

@@ -15,14 +15,14 @@ from wk_eval.epoch_numbers import EpochNumbers
 from wk_eval.eval_callback import WandbEvalCallback
 from wk_eval.images import PixelRange
 from wk_eval.plots.drawings import grid_picture
-from wk_eval.tables.image import Content, TableImage
-from wk_eval.tables.spooled_table import EvalTable
-from wk_eval.tasks.prediction_history import Moves
+from wk_eval.tables.image import PixelSource, TableImage
+from wk_eval.tables.spooled_table import SpooledTable
+from wk_eval.tasks.prediction_history import PredictionHistory
 from wk_eval.tasks.results import Results
 
 # The most numbers of a vector that a cell shows, as in wandb's own tables.
 _LONGEST_VECTOR: Final = 150
-_HARDEST: Final = 16
+_MOST_SHOWN: Final = 16
 
 
 class Evaluation(WandbEvalCallback):
@@ -35,7 +35,7 @@ class Evaluation(WandbEvalCallback):
 
     _result_columns: Sequence[str]
     _truth_columns: Sequence[str]
-    _not_copied: ClassVar[frozenset[str]] = WandbEvalCallback._not_copied | {"_epochs", "_moves"}
+    _not_copied: ClassVar[frozenset[str]] = WandbEvalCallback._not_copied | {"_epochs", "_history"}
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Evaluation(WandbEvalCallback):
 
     def _bind(self, run: wandb.Run) -> None:
         super()._bind(run)
-        self._moves = Moves()
+        self._history = PredictionHistory()
         self._epochs = EpochNumbers(run, self._name)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -90,10 +90,10 @@ class Evaluation(WandbEvalCallback):
             shown = self._shown_cells(0)
             self.data_table_columns = ["id", *shown, *self._truth_columns]
             self.pred_table_columns = ["epoch", *self.data_table_columns, *self._result_columns]
-            self._moves = Moves()
+            self._history = PredictionHistory()
         super().on_train_begin(logs)
         if not self._run.disabled:
-            self._log.last = self._log_moves
+            self._log.last = self._log_history
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Notes the epoch; at the first one, finds out where training stands."""
@@ -113,7 +113,7 @@ class Evaluation(WandbEvalCallback):
         results = self._new_results()
         with self._predicting().batches(self._samples, self._batch_size) as batches:
             for start, outputs in batches:
-                self._log.submit(partial(results.take, start, self._chosen_output(outputs)))
+                self._log.submit(partial(results.add_batch, start, self._chosen_output(outputs)))
         number = self._epochs.number(epoch)
         self._log.submit(partial(self._write, self.pred_table, number, results))
         if self._epochs.is_new(number):
@@ -209,7 +209,7 @@ class Evaluation(WandbEvalCallback):
             if name not in self._ranges:
                 self._ranges[name] = PixelRange()
                 self._ranges[name].look_at(array)
-            return TableImage.holding(Content(self._ranges[name].to_bytes(example)))
+            return TableImage.holding(PixelSource(self._ranges[name].to_bytes(example)))
         return f"array of shape {example.shape}"
 
     def _data_rows(self) -> Iterator[list[Any]]:
@@ -217,22 +217,26 @@ class Evaluation(WandbEvalCallback):
             shown = self._shown_cells(number).values()
             yield [number, *shown, *self._truth_cells(number)]
 
-    def _write(self, table: EvalTable, epoch: int, results: Results) -> None:
-        self._moves.take(epoch, results.standings())
+    def _write(self, table: SpooledTable, epoch: int, results: Results) -> None:
+        self._history.add(epoch, results.tracked_values())
         known = self.data_table_ref.store
         table.write(
             [epoch, *self._predicted_cells(known.read(int(number)), int(number), results)]
-            for number in results.hardest_first()
+            for number in results.worst_first()
         )
 
     def _row(self, epoch: int, results: Results) -> dict[str, Any]:
         """Returns the row that the run gets."""
-        row = {"epoch": epoch, **results.report(), "hardest": self._hardest(results)}
+        row = {
+            "epoch": epoch,
+            **results.report(),
+            "worst_predictions": self._worst_predictions(results),
+        }
         return {f"{self._name}/{key}": value for key, value in row.items() if value is not None}
 
-    def _hardest(self, results: Results) -> Any:
+    def _worst_predictions(self, results: Results) -> Any:
         """Returns the hardest examples: a grid of pictures, or a table where there are none."""
-        numbers = [int(number) for number in results.hardest_first()[:_HARDEST]]
+        numbers = [int(number) for number in results.worst_first()[:_MOST_SHOWN]]
         rows = [self.data_table_ref.store.read(number) for number in numbers]
         pictures = [
             picture
@@ -246,15 +250,15 @@ class Evaluation(WandbEvalCallback):
         cells = [[*row, *results.cells(number)] for number, row in zip(numbers, rows, strict=True)]
         return wandb.Table(columns=columns, data=cells)
 
-    def _log_moves(self) -> None:
+    def _log_history(self) -> None:
         """Logs how the predictions moved; done last."""
-        if not len(self._moves):
+        if not len(self._history):
             return
         table = self._log.table(
-            [*self.data_table_columns, *self._moves.columns()], source=self.data_table_ref
+            [*self.data_table_columns, *self._history.columns()], source=self.data_table_ref
         )
         known = self.data_table_ref.store
-        table.write([*known.read(number), *cells] for number, cells in self._moves.rows())
+        table.write([*known.read(number), *cells] for number, cells in self._history.rows())
         self._log.log_now(
             table, f"{self._pred_artifact_name[:-5]}_moves", "evaluation", "moves", self._aliases
         )

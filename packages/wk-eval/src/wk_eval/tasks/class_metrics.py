@@ -21,28 +21,28 @@ class ClassSummary:
         labels: The names of the classes.
         support: Shape (classes,): how many examples are of the class.
         predicted: Shape (classes,): how many were taken for one.
-        hits: Shape (classes,): how many of these rightly.
+        true_positives: Shape (classes,): how many of these rightly.
     """
 
     labels: Sequence[str]
     support: npt.NDArray[np.int64]
     predicted: npt.NDArray[np.int64]
-    hits: npt.NDArray[np.int64]
+    true_positives: npt.NDArray[np.int64]
 
     @property
     def precision(self) -> Floats:
         """The share of right ones in those predicted; NaN where none was."""
-        return _share(self.hits, self.predicted)
+        return _share(self.true_positives, self.predicted)
 
     @property
     def recall(self) -> Floats:
         """The share found of those that there are; NaN where there are none."""
-        return _share(self.hits, self.support)
+        return _share(self.true_positives, self.support)
 
     @property
     def f1(self) -> Floats:
         """The harmonic mean of the two; NaN where the class neither is nor was predicted."""
-        return _share(2 * self.hits, self.support + self.predicted)
+        return _share(2 * self.true_positives, self.support + self.predicted)
 
     def averages(self) -> dict[str, float]:
         """Returns the means over the classes for which they are defined."""

@@ -44,8 +44,8 @@ class ClassificationResults:
         self._known = np.zeros(count, bool)
         self._all = np.zeros((count, len(labels)), np.float32) if curves else None
 
-    def take(self, start: int, outputs: npt.NDArray[Any]) -> None:
-        """Takes a batch of outputs, shape (n, classes or 1)."""
+    def add_batch(self, start: int, outputs: npt.NDArray[Any]) -> None:
+        """Adds a batch of outputs, shape (n, classes or 1)."""
         scores = self._scores(outputs)
         end = start + len(scores)
         top = np.argsort(-scores, axis=1, kind="stable")[:, : self._top.shape[1]]
@@ -62,7 +62,7 @@ class ClassificationResults:
         correct: npt.NDArray[np.bool_] = self._known & (self._top[:, 0] == self._classes)
         return correct
 
-    def hardest_first(self) -> npt.NDArray[np.intp]:
+    def worst_first(self) -> npt.NDArray[np.intp]:
         """Returns the examples of the highest loss first."""
         return np.argsort(-np.where(self._known, self._losses, np.inf), kind="stable")
 
@@ -81,7 +81,7 @@ class ClassificationResults:
         taken_for = "NaN" if prediction is None else f"{prediction} {confidence:.0%}"
         return [f"is {self._labels[self._classes[number]]}", f"taken for {taken_for}"]
 
-    def standings(self) -> list[Any]:
+    def tracked_values(self) -> list[Any]:
         """Returns the predicted labels."""
         return [
             self._labels[first] if known else None

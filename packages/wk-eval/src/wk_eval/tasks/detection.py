@@ -92,7 +92,7 @@ class DetectionEval(Evaluation):
     """
 
     _truth_columns = ()
-    _result_columns: Sequence[str] = ("found", "missed", "false_alarms", "f1")
+    _result_columns: Sequence[str] = ("true_positives", "false_negatives", "false_positives", "f1")
 
     def __init__(
         self,

@@ -12,15 +12,16 @@ from wk_eval.plots.curves import Curve, Floats
 
 
 class DetectionResults:
-    """Collects detected boxes and pairs them with the true ones.
+    """Collects detected boxes and matches them with the true boxes.
 
-    A box is right if a true one of its class, that no surer box has taken, overlaps it enough.
+    Boxes are matched in the order of their scores. A box is right if it overlaps enough with a true
+    box of its class that no box before it has matched.
 
     Args:
         truth: The true boxes of each example.
         labels: The names of the classes.
         to_boxes: Turns a batch of outputs into boxes, given the number of its first example.
-        threshold: The score from which a box counts as found; curves are about all of them.
+        threshold: The score from which a box counts as a detection; the curves use all boxes.
         iou_threshold: The intersection over union that is enough.
     """
 
@@ -38,52 +39,52 @@ class DetectionResults:
         self._to_boxes = to_boxes
         self._threshold = threshold
         self._iou_threshold = iou_threshold
-        self.found: list[Boxes] = [_NO_BOXES] * len(truth)
+        self._detected: list[Boxes] = [_NO_BOXES] * len(truth)
         self._right: list[npt.NDArray[np.bool_]] = [np.zeros(0, bool)] * len(truth)
 
-    def take(self, start: int, outputs: Any) -> None:
-        """Takes a batch of outputs."""
+    def add_batch(self, start: int, outputs: Any) -> None:
+        """Adds a batch of outputs."""
         for number, boxes in enumerate(self._to_boxes(outputs), start):
-            found = boxes.chosen(np.argsort(-boxes.scores, kind="stable"))
-            self.found[number] = found
-            self._right[number] = _paired(found, self._truth[number], self._iou_threshold)
+            detected = boxes.chosen(np.argsort(-boxes.scores, kind="stable"))
+            self._detected[number] = detected
+            self._right[number] = _matched(detected, self._truth[number], self._iou_threshold)
 
     def counted(self, number: int) -> Boxes:
-        """Returns the boxes of an example that count as found."""
-        return self.found[number].chosen(self.found[number].scores >= self._threshold)
+        """Returns the boxes of an example whose scores reach the threshold."""
+        return self._detected[number].chosen(self._detected[number].scores >= self._threshold)
 
     def _counts(self, number: int) -> tuple[int, int, int]:
-        """Returns how many true boxes were found, how many missed, and the false alarms."""
-        counted = self.found[number].scores >= self._threshold
+        """Returns the numbers of true positives, false negatives and false positives."""
+        counted = self._detected[number].scores >= self._threshold
         right = int((self._right[number] & counted).sum())
         return right, len(self._truth[number]) - right, int(counted.sum()) - right
 
     def _f1(self, number: int) -> float:
-        right, missed, false_alarms = self._counts(number)
-        whole = 2 * right + missed + false_alarms
-        return 2 * right / whole if whole else 1.0
+        true_positives, false_negatives, false_positives = self._counts(number)
+        whole = 2 * true_positives + false_negatives + false_positives
+        return 2 * true_positives / whole if whole else 1.0
 
-    def hardest_first(self) -> npt.NDArray[np.intp]:
+    def worst_first(self) -> npt.NDArray[np.intp]:
         """Returns the examples of the lowest F1 first."""
         return np.argsort([self._f1(number) for number in range(len(self._truth))], kind="stable")
 
     def cells(self, number: int) -> list[Any]:
-        """Returns how many boxes were found, were missed, are wrong, and the F1."""
+        """Returns true positives, false negatives, false positives and the F1."""
         return [*self._counts(number), self._f1(number)]
 
     def caption(self, number: int) -> list[str]:
-        """Returns how many boxes were found, were missed, and are wrong."""
-        right, missed, false_alarms = self._counts(number)
-        return [f"{right} found, {missed} missed", f"{false_alarms} false alarms"]
+        """Returns the three counts in one line."""
+        true_positives, false_negatives, false_positives = self._counts(number)
+        return [f"TP {true_positives}, FN {false_negatives}, FP {false_positives}"]
 
-    def standings(self) -> list[Any]:
+    def tracked_values(self) -> list[Any]:
         """Returns the F1 of each example."""
         return [self._f1(number) for number in range(len(self._truth))]
 
     def report(self) -> dict[str, Any]:
         """Returns precision, recall and F1 of what counts, and the average precisions of all."""
         counts = np.array([self._counts(number) for number in range(len(self._truth))])
-        right, missed, false_alarms = counts.sum(axis=0).tolist()
+        true_positives, false_negatives, false_positives = counts.sum(axis=0).tolist()
         curves = {
             self._labels[number]: curve
             for number in sorted(
@@ -92,11 +93,13 @@ class DetectionResults:
             if (curve := self._curve(number)) is not None
         }
         report: dict[str, Any] = {}
-        if right + false_alarms:
-            report["precision"] = right / (right + false_alarms)
-        if right + missed:
-            report["recall"] = right / (right + missed)
-            report["f1"] = 2 * right / (2 * right + missed + false_alarms)
+        if true_positives + false_positives:
+            report["precision"] = true_positives / (true_positives + false_positives)
+        if true_positives + false_negatives:
+            report["recall"] = true_positives / (true_positives + false_negatives)
+            report["f1"] = (
+                2 * true_positives / (2 * true_positives + false_negatives + false_positives)
+            )
         if curves:
             areas = {label: curve.area for label, curve in curves.items()}
             report["map"] = float(np.mean(list(areas.values())))
@@ -119,17 +122,17 @@ class DetectionResults:
         there_are = sum(int((boxes.classes == number).sum()) for boxes in self._truth)
         if not there_are:
             return None
-        of_class = [boxes.classes == number for boxes in self.found]
+        of_class = [boxes.classes == number for boxes in self._detected]
         scores = np.concatenate(
-            [boxes.scores[which] for boxes, which in zip(self.found, of_class, strict=True)]
+            [boxes.scores[which] for boxes, which in zip(self._detected, of_class, strict=True)]
         )
         right = np.concatenate(
             [each[which] for each, which in zip(self._right, of_class, strict=True)]
         )
         order = np.argsort(-scores, kind="stable")
-        hits: Floats = np.cumsum(right[order], dtype=np.float64)
-        recall = np.append(0.0, hits / there_are)
-        precision = np.append(1.0, hits / np.arange(1, len(hits) + 1))
+        true_positives: Floats = np.cumsum(right[order], dtype=np.float64)
+        recall = np.append(0.0, true_positives / there_are)
+        precision = np.append(1.0, true_positives / np.arange(1, len(true_positives) + 1))
         # The best precision at this recall or a higher one, as in Pascal VOC.
         best = np.maximum.accumulate(precision[::-1])[::-1]
         return Curve(recall, precision, float(np.sum(np.diff(recall) * best[1:])))
@@ -138,13 +141,13 @@ class DetectionResults:
 _NO_BOXES = Boxes(np.empty((0, 4)), np.empty(0, np.intp), np.empty(0))
 
 
-def _paired(found: Boxes, truth: Boxes, enough: float) -> npt.NDArray[np.bool_]:
+def _matched(detected: Boxes, truth: Boxes, enough: float) -> npt.NDArray[np.bool_]:
     """Returns which boxes are right; they come in the order of their scores."""
-    right = np.zeros(len(found), bool)
+    right = np.zeros(len(detected), bool)
     if not len(truth):
         return right
-    overlaps = found.overlaps(truth)
-    overlaps[found.classes[:, None] != truth.classes[None]] = 0.0
+    overlaps = detected.overlaps(truth)
+    overlaps[detected.classes[:, None] != truth.classes[None]] = 0.0
     for number, row in enumerate(overlaps):
         best = int(row.argmax())
         if row[best] >= enough:

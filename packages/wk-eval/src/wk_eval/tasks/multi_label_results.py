@@ -50,8 +50,8 @@ class MultiLabelResults:
         self._known = np.zeros(count, bool)
         self._all = np.zeros(classes.shape, np.float32) if curves else None
 
-    def take(self, start: int, outputs: npt.NDArray[Any]) -> None:
-        """Takes a batch of outputs, shape (n, classes)."""
+    def add_batch(self, start: int, outputs: npt.NDArray[Any]) -> None:
+        """Adds a batch of outputs, shape (n, classes)."""
         scores = self._scores(outputs)
         end = start + len(scores)
         truth = self._classes[start:end]
@@ -71,7 +71,7 @@ class MultiLabelResults:
         exact: npt.NDArray[np.bool_] = (self._predicted == self._classes).all(axis=1)
         return self._known & exact
 
-    def hardest_first(self) -> npt.NDArray[np.intp]:
+    def worst_first(self) -> npt.NDArray[np.intp]:
         """Returns the examples of the highest loss first."""
         return np.argsort(-np.where(self._known, self._losses, np.inf), kind="stable")
 
@@ -93,7 +93,7 @@ class MultiLabelResults:
         is_, taken_for = self._names(self._classes[number]), self._names(self._predicted[number])
         return [f"is {', '.join(is_) or 'none'}", f"taken for {', '.join(taken_for) or 'none'}"]
 
-    def standings(self) -> list[Any]:
+    def tracked_values(self) -> list[Any]:
         """Returns the predicted labels of each example, as one text."""
         return [", ".join(self._names(row)) for row in self._predicted]
 
@@ -140,9 +140,11 @@ def _taken_for(
     """
     classes = truth.shape[1]
     counts = np.zeros((classes + 1, classes + 1), np.int64)
-    missed, wrong = truth & ~predicted, predicted & ~truth
-    counts[:classes, :classes] = missed.T.astype(np.int64) @ wrong.astype(np.int64)
+    false_negatives, false_positives = truth & ~predicted, predicted & ~truth
+    counts[:classes, :classes] = false_negatives.T.astype(np.int64) @ false_positives.astype(
+        np.int64
+    )
     counts[np.arange(classes), np.arange(classes)] = (truth & predicted).sum(axis=0)
-    counts[:classes, classes] = missed[~wrong.any(axis=1)].sum(axis=0)
-    counts[classes, :classes] = wrong[~missed.any(axis=1)].sum(axis=0)
+    counts[:classes, classes] = false_negatives[~false_positives.any(axis=1)].sum(axis=0)
+    counts[classes, :classes] = false_positives[~false_negatives.any(axis=1)].sum(axis=0)
     return counts

@@ -24,8 +24,8 @@ class RegressionResults:
         self._labels = labels
         self._predictions = np.full(targets.shape, np.nan)
 
-    def take(self, start: int, outputs: npt.NDArray[Any]) -> None:
-        """Takes a batch of outputs, shape (n,) or (n, values)."""
+    def add_batch(self, start: int, outputs: npt.NDArray[Any]) -> None:
+        """Adds a batch of outputs, shape (n,) or (n, values)."""
         values = outputs.reshape(len(outputs), -1)
         self._predictions[start : start + len(values)] = values
 
@@ -33,7 +33,7 @@ class RegressionResults:
     def _errors(self) -> npt.NDArray[np.float64]:
         return self._predictions - self._targets
 
-    def hardest_first(self) -> npt.NDArray[np.intp]:
+    def worst_first(self) -> npt.NDArray[np.intp]:
         """Returns the examples of the largest error first, those without a number before all."""
         size = np.abs(self._errors).mean(axis=1)
         return np.argsort(-np.where(np.isnan(size), np.inf, size), kind="stable")
@@ -48,7 +48,7 @@ class RegressionResults:
         taken_for = ", ".join(f"{value:.4g}" for value in self._predictions[number])
         return [f"is {is_}", f"taken for {taken_for}"]
 
-    def standings(self) -> list[Any]:
+    def tracked_values(self) -> list[Any]:
         """Returns the predictions; of several values the mean absolute errors."""
         single = len(self._labels) == 1
         values = self._predictions[:, 0] if single else np.abs(self._errors).mean(axis=1)

@@ -13,10 +13,10 @@ class Results(Protocol):
     All of it is called in the background thread, where pictures and charts take nobody's time.
     """
 
-    def take(self, start: int, outputs: Any) -> None:
+    def add_batch(self, start: int, outputs: Any) -> None:
         """Takes what the model put out for the examples from number `start` on."""
 
-    def hardest_first(self) -> npt.NDArray[np.intp]:
+    def worst_first(self) -> npt.NDArray[np.intp]:
         """Returns the numbers of the examples, those that the model did worst at first."""
 
     def cells(self, number: int) -> list[Any]:
@@ -25,7 +25,7 @@ class Results(Protocol):
     def caption(self, number: int) -> list[str]:
         """Returns short lines that tell how the model did at an example."""
 
-    def standings(self) -> list[Any]:
+    def tracked_values(self) -> list[Any]:
         """Returns the one value of each example that is followed over the epochs."""
 
     def report(self) -> Mapping[str, Any]:

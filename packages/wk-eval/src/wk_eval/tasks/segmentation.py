@@ -15,7 +15,7 @@ from wk_eval.data.labels import Labels, class_names
 from wk_eval.data.masks import NO_CLASS, masks_of_targets, painted
 from wk_eval.data.samples import describe
 from wk_eval.images import encode_png
-from wk_eval.tables.image import Content, TableImage
+from wk_eval.tables.image import PixelSource, TableImage
 from wk_eval.tasks.base import Evaluation
 from wk_eval.tasks.results import Results
 from wk_eval.tasks.scores import loss_of
@@ -195,7 +195,7 @@ class SegmentationEval(Evaluation):
         if images:
             return images[0]
         array = next(iter(shown.values()))
-        return TableImage.holding(Content(array)) if is_tensor(array) else array
+        return TableImage.holding(PixelSource(array)) if is_tensor(array) else array
 
     def _checked_masks(self, size: tuple[int, ...], classes: int) -> npt.NDArray[Any]:
         targets = self._targets

@@ -41,8 +41,8 @@ class SegmentationResults:
         # One column more for pixels without a number.
         self._counts = np.zeros((len(labels), len(labels) + 1), np.int64)
 
-    def take(self, start: int, outputs: npt.NDArray[Any]) -> None:
-        """Takes a batch of outputs, shape (n, height, width, classes or 1)."""
+    def add_batch(self, start: int, outputs: npt.NDArray[Any]) -> None:
+        """Adds a batch of outputs, shape (n, height, width, classes or 1)."""
         predicted = masks_of_outputs(outputs, from_logits=self._from_logits)
         for number, mask in enumerate(predicted, start):
             self._files[number] = encode_png(mask)
@@ -61,7 +61,7 @@ class SegmentationResults:
         with PILImage.open(BytesIO(self._files[number])) as picture:
             return np.asarray(picture)
 
-    def hardest_first(self) -> npt.NDArray[np.intp]:
+    def worst_first(self) -> npt.NDArray[np.intp]:
         """Returns the examples of the lowest IoU first."""
         return np.argsort(self._ious, kind="stable")
 
@@ -74,7 +74,7 @@ class SegmentationResults:
         """Returns what is where, and the IoU."""
         return ["true | predicted", f"IoU {self._ious[number]:.2f}"]
 
-    def standings(self) -> list[Any]:
+    def tracked_values(self) -> list[Any]:
         """Returns the IoU of each example."""
         return [float(value) for value in self._ious]
 
@@ -102,9 +102,9 @@ class SegmentationResults:
 
 def _ious(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Returns each class' IoU; NaN where it neither is nor was predicted."""
-    hits = counts.diagonal()
-    union = counts.sum(axis=1) + counts.sum(axis=0)[: len(counts)] - hits
+    true_positives = counts.diagonal()
+    union = counts.sum(axis=1) + counts.sum(axis=0)[: len(counts)] - true_positives
     ious: npt.NDArray[np.float64] = np.divide(
-        hits, union, out=np.full(len(counts), np.nan), where=union > 0
+        true_positives, union, out=np.full(len(counts), np.nan), where=union > 0
     )
     return ious

@@ -35,8 +35,8 @@ class TokenResults:
         self._tokens = tokens
         self._predicted = np.full(classes.shape, -1, np.int64)
 
-    def take(self, start: int, outputs: npt.NDArray[Any]) -> None:
-        """Takes a batch of outputs, shape (n, tokens, classes)."""
+    def add_batch(self, start: int, outputs: npt.NDArray[Any]) -> None:
+        """Adds a batch of outputs, shape (n, tokens, classes)."""
         scores = self._scores(outputs)
         known = np.isfinite(scores).all(axis=-1)
         self._predicted[start : start + len(scores)] = np.where(known, scores.argmax(axis=-1), -1)
@@ -51,7 +51,7 @@ class TokenResults:
         )
         return shares
 
-    def hardest_first(self) -> npt.NDArray[np.intp]:
+    def worst_first(self) -> npt.NDArray[np.intp]:
         """Returns the texts of the lowest share of right tokens first."""
         return np.argsort(self._shares, kind="stable")
 
@@ -66,7 +66,7 @@ class TokenResults:
         """Returns the first mistakes."""
         return self._mistakes(number)[:2]
 
-    def standings(self) -> list[Any]:
+    def tracked_values(self) -> list[Any]:
         """Returns the share of right tokens of each text."""
         return [float(share) for share in self._shares]
 

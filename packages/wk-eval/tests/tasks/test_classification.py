@@ -10,7 +10,7 @@ import wandb
 from sklearn import metrics
 
 from wk_eval import ClassificationEval
-from wk_eval.plots.curves import precision_recall_curve, roc_curve
+from wk_eval.plots.charts import precision_recall_curve, roc_curve
 from wk_testing.classifier import classes, classifier, images
 from wk_testing.tables import logged_tables
 

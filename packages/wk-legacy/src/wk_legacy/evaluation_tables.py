@@ -9,7 +9,8 @@ import wandb
 from wandb.sdk.data_types.table import _TableIndex
 
 from wk_eval.data.labels import Labels
-from wk_eval.data.samples import Samples, named
+from wk_eval.data.samples import Samples
+from wk_eval.data.structures import named
 from wk_legacy.captions import text_labels
 from wk_legacy.part import MakeRow, Part
 from wk_legacy.prediction_table import prediction_table

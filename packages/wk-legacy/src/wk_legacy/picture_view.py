@@ -9,7 +9,7 @@ import numpy.typing as npt
 import wandb
 from PIL import Image as PILImage
 
-from wk_eval.data.samples import describe
+from wk_eval.data.structures import describe
 from wk_legacy.captions import captions, label_names
 from wk_legacy.painters import (
     Floats,

@@ -10,7 +10,7 @@ from wk_core.keras import LEGACY, PyDataset, backend, keras
 from wk_eval.arrays import as_array, is_tensor
 from wk_eval.data.endless import is_endless
 from wk_eval.data.rows import count_rows, is_container, take_rows
-from wk_eval.data.samples import describe
+from wk_eval.data.structures import describe
 
 _ACCEPTED: Final = (
     "a tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or what yields such tuples, in "

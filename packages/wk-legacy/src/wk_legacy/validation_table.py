@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import wandb
 
-from wk_eval.data.samples import Samples, describe, named
+from wk_eval.data.samples import Samples
+from wk_eval.data.structures import describe, named
 from wk_eval.tables.spooled_table import SpooledTable
 from wk_eval.tables.table_logger import TableLogger
 from wk_legacy.row_processor import RowProcessor

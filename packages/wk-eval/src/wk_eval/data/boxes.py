@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wk_eval.arrays import as_array
-from wk_eval.data.samples import describe
+from wk_eval.data.structures import describe
 
 Floats = npt.NDArray[np.float64]
 

@@ -14,7 +14,8 @@ from wk_core.spread import is_spread
 from wk_eval.arrays import as_array, is_tensor
 from wk_eval.data.batch_predictor import BatchPredictor
 from wk_eval.data.rows import count_rows, is_sparse_or_ragged
-from wk_eval.data.samples import Arrays, Samples, join, leaves, map_arrays, with_tuples
+from wk_eval.data.samples import Samples
+from wk_eval.data.structures import Arrays, join, leaves, map_arrays, with_tuples
 
 __all__ = ["Predictor"]
 

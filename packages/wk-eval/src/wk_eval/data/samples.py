@@ -1,21 +1,18 @@
 """The examples that an evaluation looks at, chosen once."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from wk_core.keras import LEGACY, keras
-from wk_eval.arrays import is_tensor
 from wk_eval.data.endless import is_endless, knows_its_end
 from wk_eval.data.rows import Rows, count_rows, take_rows
-
-Arrays: TypeAlias = npt.NDArray[Any] | dict[str, Any] | tuple[Any, ...]
-"""An array, or several by name or by position; the examples lie along the first axis of each."""
+from wk_eval.data.structures import Arrays, describe, join, leaves, map_arrays, named, with_tuples
 
 # How many examples are drawn from data that do not say whether they come to an end.
 _MOST_UNKNOWN: Final = 1_000_000
@@ -82,81 +79,6 @@ def draw_samples(data: Any, num_samples: int | None) -> Samples:
     if samples.count == 0:
         raise ValueError("There is nothing to evaluate: the data have no examples.")
     return samples
-
-
-def map_arrays(function: Callable[[Any], Any], arrays: Any) -> Any:
-    """Returns arrays, or a nest of them, with a function applied to each one."""
-    if isinstance(arrays, Mapping):
-        return {name: map_arrays(function, each) for name, each in arrays.items()}
-    if isinstance(arrays, tuple):
-        return tuple(map_arrays(function, each) for each in arrays)
-    return function(arrays)
-
-
-def with_tuples(arrays: Any) -> Any:
-    """Returns a nest of arrays with tuples for lists, as what takes `Arrays` knows it."""
-    if isinstance(arrays, Mapping):
-        return {name: with_tuples(each) for name, each in arrays.items()}
-    if _is_nest(arrays):
-        return tuple(with_tuples(each) for each in arrays)
-    return arrays
-
-
-def named(arrays: Arrays, name: str) -> dict[str, npt.NDArray[Any]]:
-    """Returns arrays by name: as they are named, numbered, or the one by the name given."""
-    if isinstance(arrays, dict):
-        return dict(arrays)
-    if isinstance(arrays, tuple):
-        return {f"{name}_{number}": array for number, array in enumerate(arrays)}
-    return {name: arrays}
-
-
-def select(
-    arrays: Any, chosen: str | int | None, what: str, names: Sequence[str] | None = None
-) -> Any:
-    """Returns the one of several arrays that is evaluated.
-
-    Args:
-        arrays: One or several.
-        chosen: Its name or its position; None where there is but one.
-        what: What they are, for the error.
-        names: Names of arrays that go by position.
-
-    Raises:
-        ValueError: If there is none of that name or position, or if none was chosen of several.
-    """
-    if isinstance(arrays, dict):
-        if chosen in arrays:
-            return arrays[chosen]
-        if chosen is None:
-            return arrays[next(iter(arrays))] if len(arrays) == 1 else arrays
-        known: Any = list(arrays)
-        if isinstance(chosen, int) and -len(known) <= chosen < len(known):
-            return arrays[known[chosen]]
-    elif isinstance(arrays, tuple):
-        known = list(names or range(len(arrays)))
-        position = known.index(chosen) if chosen in known else chosen
-        if isinstance(position, int) and -len(arrays) <= position < len(arrays):
-            return arrays[position]
-        if chosen is None:
-            return arrays[0] if len(arrays) == 1 else arrays
-    else:
-        return arrays
-    raise ValueError(
-        f"`output` must be one of {known!r}, by which the {what} go. Received: output={chosen!r}"
-    )
-
-
-def describe(arrays: Any) -> str:
-    """Returns what can be said of arrays in an error: their shapes and types."""
-    if isinstance(arrays, Mapping):
-        return "{" + ", ".join(f"{name!r}: {describe(each)}" for name, each in arrays.items()) + "}"
-    if isinstance(arrays, tuple):
-        return "(" + ", ".join(describe(each) for each in arrays) + ")"
-    if not is_tensor(arrays):
-        return f"{arrays!r:.200}"
-    kind = getattr(arrays, "dtype", None) or type(arrays).__name__
-    return f"shape {tuple(arrays.shape)} of {kind}"
 
 
 def _drawn_from_arrays(inputs: Any, targets: Any, num_samples: int | None) -> Samples:
@@ -248,14 +170,6 @@ def _begins_with_bytes(array: npt.NDArray[Any]) -> bool:
     return bool(array.size) and isinstance(array.flat[0], bytes)
 
 
-def _is_nest(arrays: Any) -> bool:
-    """Tells whether a list or a tuple holds arrays, instead of being one."""
-    return isinstance(arrays, (tuple, list)) and any(
-        (is_tensor(each) and len(each.shape) > 0) or isinstance(each, Mapping) or _is_nest(each)
-        for each in arrays
-    )
-
-
 def _without_end(received: str) -> str:
     return (
         "All examples can be drawn only of data that come to an end: say how many with "
@@ -269,44 +183,3 @@ def _joined(drawn: list[tuple[Any, Any]]) -> tuple[Any, Any]:
     Batches of other sizes along other axes are padded: inputs with 0, targets with -1.
     """
     return join([pair[0] for pair in drawn], 0), join([pair[1] for pair in drawn], -1)
-
-
-def join(parts: list[Any], fill: int = 0) -> Any:
-    """Returns arrays that belong together, or nests of them, joined along the first axis.
-
-    Args:
-        parts: Arrays in order, or nests of them that are alike.
-        fill: What those are padded with that are smaller along another axis.
-    """
-    first = parts[0]
-    if isinstance(first, dict):
-        return {name: join([part[name] for part in parts], fill) for name in first}
-    if isinstance(first, (tuple, list)):
-        return type(first)(join([part[at] for part in parts], fill) for at in range(len(first)))
-    return first if len(parts) == 1 else np.concatenate(_padded(parts, fill))
-
-
-def _padded(parts: list[npt.NDArray[Any]], fill: int) -> list[npt.NDArray[Any]]:
-    shapes = {part.shape[1:] for part in parts}
-    if len(shapes) == 1 or len({len(shape) for shape in shapes}) > 1:
-        return parts
-    largest = [max(sizes) for sizes in zip(*shapes, strict=True)]
-    return [
-        np.pad(
-            part,
-            [(0, 0), *((0, size - own) for size, own in zip(largest, part.shape[1:], strict=True))],
-            constant_values=fill,
-        )
-        for part in parts
-    ]
-
-
-def leaves(arrays: Any) -> Iterator[Any]:
-    """Yields the arrays of a nest."""
-    if isinstance(arrays, Mapping):
-        arrays = tuple(arrays.values())
-    if isinstance(arrays, tuple):
-        for each in arrays:
-            yield from leaves(each)
-    else:
-        yield arrays

@@ -14,7 +14,7 @@ from wandb.sdk.data_types.image import _ImageFileType
 
 from wk_eval.arrays import as_array, is_tensor
 from wk_eval.images import PixelRange, Pixels
-from wk_eval.tables.pixel_file import PixelFile
+from wk_eval.tables.spool import PixelFile
 
 _PLAIN_MODES: Final = ("L", "LA", "RGB", "RGBA")  # a byte for each channel
 _KEPT_ATTRIBUTES: Final = (

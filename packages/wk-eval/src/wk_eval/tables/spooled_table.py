@@ -9,7 +9,7 @@ from wandb.sdk.data_types import _dtypes
 
 from wk_core.background import Background
 from wk_eval.tables.image import TableImage
-from wk_eval.tables.pixel_file import PixelFile
+from wk_eval.tables.spool import PixelFile
 from wk_eval.tables.table_store import TableStore
 
 # How many rows are handed to the background at once.

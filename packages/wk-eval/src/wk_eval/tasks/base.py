@@ -3,14 +3,17 @@
 import abc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import wandb
 from PIL import Image as PILImage
 
 from wk_core.artifacts import check_name
 from wk_core.preserved_state import preserve_random_state
-from wk_eval.data.samples import Samples, draw_samples, map_arrays, select, with_tuples
+from wk_eval.data.samples import Samples, draw_samples
+from wk_eval.data.structures import map_arrays, select, with_tuples
 from wk_eval.epoch_numbers import EpochNumbers
 from wk_eval.eval_callback import WandbEvalCallback
 from wk_eval.images import PixelRange
@@ -18,11 +21,35 @@ from wk_eval.plots.drawings import grid_picture
 from wk_eval.tables.image import PixelSource, TableImage
 from wk_eval.tables.spooled_table import SpooledTable
 from wk_eval.tasks.prediction_history import PredictionHistory
-from wk_eval.tasks.results import Results
 
 # The most numbers of a vector that a cell shows, as in wandb's own tables.
 _LONGEST_VECTOR: Final = 150
 _MOST_SHOWN: Final = 16
+
+
+class Results(Protocol):
+    """Collects the predictions of one epoch and says what they amount to.
+
+    All of it is called in the background thread, where pictures and charts take nobody's time.
+    """
+
+    def add_batch(self, start: int, outputs: Any) -> None:
+        """Takes what the model put out for the examples from number `start` on."""
+
+    def worst_first(self) -> npt.NDArray[np.intp]:
+        """Returns the numbers of the examples, those that the model did worst at first."""
+
+    def cells(self, number: int) -> list[Any]:
+        """Returns the cells that tell how the model did at an example."""
+
+    def caption(self, number: int) -> list[str]:
+        """Returns short lines that tell how the model did at an example."""
+
+    def tracked_values(self) -> list[Any]:
+        """Returns the one value of each example that is followed over the epochs."""
+
+    def report(self) -> Mapping[str, Any]:
+        """Returns the numbers, charts and pictures that go to the run, by key."""
 
 
 class Evaluation(WandbEvalCallback):

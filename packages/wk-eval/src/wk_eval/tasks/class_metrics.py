@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import wandb
 
-from wk_eval.plots.charts import curve_chart
+from wk_eval.plots.charts import Curve, Floats, curve_chart, precision_recall_curve, roc_curve
 from wk_eval.plots.confusion import shown_classes
-from wk_eval.plots.curves import Curve, Floats, precision_recall_curve, roc_curve
 
 
 @dataclass(frozen=True)

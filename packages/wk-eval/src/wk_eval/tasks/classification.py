@@ -8,12 +8,11 @@ import numpy.typing as npt
 import wandb
 
 from wk_eval.data.labels import Labels, class_names
-from wk_eval.data.samples import describe
+from wk_eval.data.structures import describe
 from wk_eval.plots.confusion import say_what_is_left_out
-from wk_eval.tasks.base import Evaluation
+from wk_eval.tasks.base import Evaluation, Results
 from wk_eval.tasks.classification_results import ClassificationResults
 from wk_eval.tasks.multi_label_results import MultiLabelResults
-from wk_eval.tasks.results import Results
 from wk_eval.tasks.scores import Scores
 
 # The most scores that are kept to draw curves of: 200 MB of them.

@@ -11,11 +11,10 @@ from wandb.sdk.data_types.image import _ImageFileType
 
 from wk_eval.data.boxes import BOX_FORMATS, Boxes, BoxFormat, boxes_of, checked_boxes, wandb_boxes
 from wk_eval.data.labels import Labels, class_names
-from wk_eval.data.samples import describe
+from wk_eval.data.structures import describe
 from wk_eval.tables.image import TableImage
-from wk_eval.tasks.base import Evaluation
+from wk_eval.tasks.base import Evaluation, Results
 from wk_eval.tasks.detection_results import DetectionResults
-from wk_eval.tasks.results import Results
 
 
 class DetectionEval(Evaluation):

@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wk_eval.data.boxes import Boxes
-from wk_eval.plots.charts import bar_chart, curve_chart
-from wk_eval.plots.curves import Curve, Floats
+from wk_eval.plots.charts import Curve, Floats, bar_chart, curve_chart
 
 
 class DetectionResults:

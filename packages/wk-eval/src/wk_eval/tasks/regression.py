@@ -8,7 +8,7 @@ import numpy.typing as npt
 import wandb
 
 from wk_eval.data.labels import Labels, class_names
-from wk_eval.data.samples import describe
+from wk_eval.data.structures import describe
 from wk_eval.tasks.base import Evaluation
 from wk_eval.tasks.regression_results import RegressionResults
 

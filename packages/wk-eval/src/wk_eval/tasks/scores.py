@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from wk_eval.data.samples import describe
+from wk_eval.data.structures import describe
 
 Floats = npt.NDArray[np.float64]
 

@@ -13,11 +13,10 @@ from wandb.sdk.data_types.image import _ImageFileType
 from wk_eval.arrays import is_tensor
 from wk_eval.data.labels import Labels, class_names
 from wk_eval.data.masks import NO_CLASS, masks_of_targets, painted
-from wk_eval.data.samples import describe
+from wk_eval.data.structures import describe
 from wk_eval.images import encode_png
 from wk_eval.tables.image import PixelSource, TableImage
-from wk_eval.tasks.base import Evaluation
-from wk_eval.tasks.results import Results
+from wk_eval.tasks.base import Evaluation, Results
 from wk_eval.tasks.scores import loss_of
 from wk_eval.tasks.segmentation_results import SegmentationResults
 

@@ -28,3 +28,18 @@ def checked_aliases(aliases: Any) -> tuple[str, ...]:
     if not all(isinstance(name, str) and name for name in names):
         raise ValueError(f"`aliases` must be a list of names. Received: aliases={aliases!r}")
     return names
+
+
+def check_count(argument: str, value: Any, accepted: str) -> None:
+    """Checks a number of examples.
+
+    Args:
+        argument: The argument's name, for the error.
+        value: What was given.
+        accepted: What is accepted, for the error.
+
+    Raises:
+        ValueError: If the value is not a whole number, 1 or more.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"`{argument}` must be {accepted}. Received: {argument}={value!r}")

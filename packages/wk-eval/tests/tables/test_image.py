@@ -14,7 +14,7 @@ from PIL import Image
 from wk_core.keras import keras
 from wk_eval import WandbEvalCallback
 from wk_eval.images import PixelRange, encode_png
-from wk_eval.tables.image import PixelSource
+from wk_eval.tables.pixel_source import PixelSource
 from wk_eval.tables.spool import PixelFile
 from wk_testing.classifier import classes, classifier, images
 from wk_testing.tables import logged_tables

@@ -155,9 +155,9 @@ def test_logged_table_goes_to_the_run_as_well(log, read_back):
 
 def test_cell_in_a_table_of_the_users(log, read_back):
     table = log.table(["image"], mixed=True)
-    log.deferral.start()
+    log.defer_images()
     table.add_data(wandb.Image(np.zeros((2, 2), "uint8")))
-    log.deferral.stop()
+    log.stop_deferring()
     log.log_data(table, "val", "dataset", "val_data")
     log.flush()
     own = wandb.Table(["image"], [[table.data[0][0]]])
@@ -183,11 +183,11 @@ def test_filling_waits_where_storing_cannot_keep_up(offline_run, monkeypatch):
     added = []
 
     def add():
-        log.deferral.start()
+        log.defer_images()
         for number in range(30):
             table.add_data(wandb.Image(np.full((20, 20), number, "uint8")))
             added.append(number)
-        log.deferral.stop()
+        log.stop_deferring()
 
     filling = threading.Thread(target=add)
     filling.start()
@@ -205,9 +205,9 @@ def test_image_that_is_looked_at_while_it_waits(offline_run, read_back):
     log, gate, pixels = TableLogger(run, "Test"), threading.Event(), np.eye(9, dtype="uint8")
     log.submit(gate.wait)
     table = log.table(["image"], mixed=True)
-    log.deferral.start()
+    log.defer_images()
     images = [wandb.Image(pixels * number) for number in range(1, 4)]
-    log.deferral.stop()
+    log.stop_deferring()
     for image in images:
         table.add_data(image)
     looked_at = images[0].image, table.data[1][0].image, table.data[2][0].image

@@ -11,7 +11,8 @@ import wandb
 from PIL import Image as PILImage
 
 from wk_eval.images import Pixels
-from wk_eval.tables.image import PixelSource, TableImage
+from wk_eval.tables.image import TableImage
+from wk_eval.tables.pixel_source import PixelSource
 from wk_legacy.painters import ImagePainter
 
 Array: TypeAlias = npt.NDArray[Any]

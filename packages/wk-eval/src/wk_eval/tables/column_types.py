@@ -2,31 +2,35 @@
 
 from typing import Any, Final
 
-from wandb.sdk.data_types import _dtypes
-from wandb.sdk.data_types.table import _TableLinkMixin
+import wandb
 
 from wk_eval.tables.image import TableImage
+from wk_eval.tables.wandb_internals import ColumnTypeMap, ImageDetails, linked_table, type_of
 
-# Cells of these classes cannot change a column's type once it has taken one of the class.
+# A column's type does not change with a second cell of one of these classes.
 _STABLE: Final = (bool, int, float, str, type(None))
 
 
 class ColumnTypes:
-    """Tells the types of cells to a table's description of its columns.
+    """Keeps the types of a table's columns up to date with its cells.
 
-    wandb looks at each cell anew, which takes longer than all else that is done to a row. Here a
-    cell of the same kind as the one above it is taken as known.
+    wandb inspects each cell anew, which takes longer than everything else that is done to a row.
+    Here a cell of the same kind as the cell above it is skipped.
 
     Args:
-        columns: The names of the columns.
-        described: wandb's description of the columns, which is kept up to date.
+        table: The table, whose own description of its columns is updated.
     """
 
-    def __init__(self, columns: list[str], described: _dtypes.TypedDictType) -> None:
-        self._columns = columns
-        self._map: dict[str, _dtypes.Type] = described.params["type_map"]
-        self._images: dict[str, _dtypes.Type] = {}
+    def __init__(self, table: wandb.Table) -> None:
+        self._columns = [*map(str, table.columns)]
+        self._map = ColumnTypeMap(table)
+        self._images: dict[str, Any] = {}
         self._kinds: dict[str, Any] = {}
+
+    @property
+    def are_known(self) -> bool:
+        """Whether a stored table can have types at all."""
+        return self._map.is_known
 
     def update(self, row: list[Any]) -> None:
         """Updates the types from a row.
@@ -38,42 +42,34 @@ class ColumnTypes:
             kind = _kind(cell)
             if kind is not None and self._kinds.get(name) == kind:
                 continue
-            self._take_cell(name, cell)
+            self._update_cell(name, cell)
             self._kinds[name] = kind
 
-    def image_type(self, column: int) -> _dtypes.Type | None:
+    def image_type(self, column: int) -> Any:
         """Returns the type of the images in a column, with the class labels seen in them."""
         return self._images.get(self._columns[column])
 
     def is_timestamp(self, column: int) -> bool:
-        """Tells whether a column holds points in time, which are stored as numbers."""
-        described = self._map[self._columns[column]]
-        options = described.params.get("allowed_types", [described])
-        return any(isinstance(each, _dtypes.TimestampType) for each in options)
+        """Returns whether a column holds points in time, which are stored as numbers."""
+        return self._map.is_timestamp(self._columns[column])
 
-    def _take_cell(self, name: str, cell: Any) -> None:
-        wb_type = getattr(cell, "wb_type", None)
+    def to_json(self, artifact: wandb.Artifact) -> dict[str, Any]:
+        """Returns the types as a stored table has them; empty where they are not known."""
+        return self._map.to_json(artifact)
+
+    def _update_cell(self, name: str, cell: Any) -> None:
+        cell_type = None
         if isinstance(cell, TableImage):
-            wb_type = wb_type or _dtypes.TypeRegistry.type_of(cell)
+            cell_type = cell.wb_type or type_of(cell)
             known = self._images.get(name)
-            self._images[name] = wb_type if known is None else known.assign_type(wb_type)
-        if isinstance(cell, _TableLinkMixin):  # a row of another table
-            wb_type = _dtypes.TypeRegistry.type_of(cell)
-            self._map[name] = wb_type
-        before = self._map[name]
-        after = before.assign(without_nan(cell)) if wb_type is None else before.assign_type(wb_type)
-        if isinstance(after, _dtypes.InvalidType):
-            raise TypeError(
-                f"Column {name!r} holds cells of type {before}. Received: "
-                f"{_dtypes.TypeRegistry.type_of(cell)}, {cell!r}"
-            )
-        self._map[name] = after
+            self._images[name] = cell_type if known is None else known.assign_type(cell_type)
+        self._map.assign(name, without_nan(cell), cell_type)
 
 
 def without_nan(cell: Any) -> Any:
     """Returns a cell with zeros for NaN in its lists and dictionaries, to find its type.
 
-    wandb takes NaN for nothing at all, so that a list with some is of no type.
+    To wandb NaN is a missing value, and a list of numbers and missing values has no type.
     """
     if isinstance(cell, dict):
         return {key: _number_for_nan(each) for key, each in cell.items()}
@@ -85,7 +81,7 @@ def _number_for_nan(item: Any) -> Any:
 
 
 def _kind(cell: Any) -> Any:
-    """Returns what stands for all cells that have no other effect on a type; None if unknown."""
+    """Returns a key that cells with the same effect on a type share; None if there is none."""
     kind = type(cell)
     if kind is float and cell != cell:
         return "nan"
@@ -93,13 +89,14 @@ def _kind(cell: Any) -> Any:
         return None
     if kind in _STABLE:
         return kind
-    if isinstance(cell, _TableLinkMixin):
-        return kind, id(cell._table)
+    table = linked_table(cell)
+    if table is not None:
+        return kind, id(table)
     if kind is list and all(type(item) in (int, float) for item in cell):
         return list, len(cell), any(item != item for item in cell)
     if kind is TableImage and cell.wb_type is None:
-        plain = not (cell._boxes or cell._masks or cell._classes)
-        return kind if plain else None
+        details = ImageDetails.of(cell)
+        return None if details.boxes or details.masks or details.classes else kind
     if kind is TableImage:
         return kind, id(cell.wb_type)
     return None

@@ -9,24 +9,23 @@ from typing import IO, Any
 
 import wandb
 from PIL import Image as PILImage
-from wandb.sdk.data_types.helper_types.classes import Classes
+from wandb.data_types import Classes
 
 from wk_eval.images import encode_png
-from wk_eval.tables.image import PixelSource
+from wk_eval.tables.pixel_source import PixelSource
 from wk_eval.tables.wandb_internals import (
-    Entry,
-    bytes_entry,
-    file_entry,
+    add_bytes,
+    add_file,
     md5_of,
-    reference,
+    reference_to,
     staging_directory,
 )
 
 
 class MediaStore:
-    """Puts media where wandb uploads them from, each content once, and knows their entries.
+    """Stores media where wandb uploads them from, each content once.
 
-    A content that the source has as well is referred to instead.
+    Where the source has a content, the artifact refers to it instead.
 
     Args:
         source: The media of a table that was logged before.
@@ -34,14 +33,14 @@ class MediaStore:
 
     def __init__(self, source: "MediaStore | None" = None) -> None:
         self._source = source
-        # Only collects entries until `add_to` knows the artifact; wandb's media add theirs to it.
+        # Collects entries until `add_to` knows the artifact; wandb's media add theirs to it.
         self._collected = wandb.Artifact("collected", type="collected")
         self._references: dict[str, MediaStore] = {}
         self._artifact: wandb.Artifact | None = None
         self._directory = staging_directory()
 
     def store_picture(self, content: PixelSource) -> dict[str, Any]:
-        """Returns what says where a picture is, and stores it where it is nowhere yet."""
+        """Returns the cell that describes a picture; stores the picture if it is not stored yet."""
         if content.json is not None:
             self.refer(content.json, content.store)
             return content.json
@@ -57,22 +56,27 @@ class MediaStore:
             "width": pixels.shape[1],
         }
         holder = self._store_file(described["path"], file, digest)
-        # Pixels that only a table of predictions has stay at hand for the tables after it.
+        # Pixels that only this table of predictions has stay in memory for the tables after it.
         if holder is not self or self._source is None:
             content.mark_stored(holder, described)
         return described
 
     def store_mask(self, file: bytes) -> dict[str, Any]:
-        """Returns what says where a mask of class numbers is; stores it, a PNG file."""
+        """Returns the JSON that describes a mask of class numbers; stores the mask.
+
+        Args:
+            file: The mask, as a PNG file.
+        """
         digest = md5_of(file)
         path = f"media/images/mask/{digest.hex()}.mask.png"
         self._store_file(path, file, digest)
         return {"_type": "mask", "path": path, "sha256": hashlib.sha256(file).hexdigest()}
 
     def store_classes(self, classes: Classes) -> dict[str, Any]:
-        """Returns what says where the names of classes are; stores them."""
-        content = json.dumps(classes.to_json(self.target), sort_keys=True).encode()
-        name = md5_of(str(classes._class_set).encode()).hex()
+        """Returns the JSON that describes the names of classes; stores the names."""
+        described = classes.to_json(self.target)
+        content = json.dumps(described, sort_keys=True).encode()
+        name = md5_of(str(described["class_set"]).encode()).hex()
         path = Classes.with_suffix(f"media/classes/{name}_cls")
         digest = self._store_file(path, content, md5_of(content))._entries[path].digest
         return {"type": "classes-file", "path": path, "digest": digest}
@@ -81,13 +85,13 @@ class MediaStore:
         """Stores any other file.
 
         Args:
-            path: Its path in the artifact.
-            write: Writes its content to a file that is open.
+            path: The file's path in the artifact.
+            write: Writes the file's content to an open file.
         """
-        self._entries[path] = file_entry(path, write)
+        add_file(self._collected, path, write)
 
     def collect(self, describe: Callable[[], Any]) -> Any:
-        """Returns what a function returns that adds files to the artifact `target`."""
+        """Calls `describe`, which adds files to the artifact `target`; returns what it returns."""
         known = len(self._entries)
         described = describe()
         if self._source is not None:
@@ -99,11 +103,11 @@ class MediaStore:
 
     @property
     def target(self) -> wandb.Artifact:
-        """What stands for the artifact to come, for media that add themselves to one."""
+        """An artifact to which media can add themselves before theirs is made."""
         return self._collected
 
     def refer(self, described: Any, owner: "MediaStore | None") -> None:
-        """Sees to it that the artifact gets every path in a cell that another store has."""
+        """Adds to the artifact a reference to each path in a cell that another store has."""
         if owner is None or owner is self:
             return
         for path in _paths(described):
@@ -118,11 +122,15 @@ class MediaStore:
             entries[path] = owner._entry_for_others(path)
 
     def mark_logged(self, artifact: wandb.Artifact) -> None:
-        """Notes that the artifact was logged: others may refer to it from now on."""
+        """Records that the artifact was logged: others may refer to it from now on."""
         self._artifact = artifact
 
     def share_with(self, described: Any, artifact: wandb.Artifact) -> bool:
-        """Adds references for all paths in a stored cell to an artifact, if this was logged."""
+        """Adds references to all paths in a stored cell to another artifact.
+
+        Returns:
+            Whether it could: False if the store's own artifact has not been logged.
+        """
         if self._artifact is None:
             return False
         for path in _paths(described):
@@ -140,34 +148,32 @@ class MediaStore:
         if path in self._references:
             return self._references[path].open_picture(described)
         file = Path(self._entries[path].local_path or "")
-        if not file.is_file():  # wandb has uploaded it and tidied up
+        if not file.is_file():  # wandb removes what it has uploaded
             if self._artifact is None:
                 raise FileNotFoundError(f"The picture {path} is gone from {file}.")
             file = Path(self._artifact.wait().get_entry(path).download())
         return PILImage.open(BytesIO(file.read_bytes()))
 
     @property
-    def _entries(self) -> dict[str, Entry]:
-        entries: dict[str, Entry] = self._collected.manifest.entries
+    def _entries(self) -> dict[str, Any]:
+        entries: dict[str, Any] = self._collected.manifest.entries
         return entries
 
     def _store_file(self, path: str, content: bytes, digest: bytes) -> "MediaStore":
-        """Stores a file, unless it is stored already; returns who has it."""
+        """Stores a file unless it is stored already; returns the store that has it."""
         if self._source is not None and path in self._source._entries:
             self._references[path] = self._source
             return self._source
         if path not in self._entries:
-            self._entries[path] = bytes_entry(path, content, digest, self._directory)
+            add_bytes(self._collected, path, content, digest, self._directory)
         return self
 
-    def _entry_for_others(self, path: str) -> Entry:
-        """Returns what stands for an entry in another artifact."""
+    def _entry_for_others(self, path: str) -> Any:
+        """Returns the entry that another artifact gets for a path."""
         if path in self._references:
             return self._references[path]._entry_for_others(path)
         entry = self._entries[path]
-        if self._artifact is None:
-            return entry
-        return reference(entry.path, entry.digest, self._artifact._client_id)
+        return entry if self._artifact is None else reference_to(self._artifact, entry)
 
 
 def _paths(described: Any) -> Iterator[str]:

@@ -2,40 +2,35 @@
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, ClassVar, Final, overload
+from typing import Any, Final, overload
 
 import wandb
-from wandb.sdk.data_types import _dtypes
 
 from wk_core.background import Background
 from wk_eval.tables.image import TableImage
 from wk_eval.tables.spool import PixelFile
 from wk_eval.tables.table_store import TableStore
+from wk_eval.tables.wandb_internals import ColumnTypeMap, UnregisteredTable
 
 # How many rows are handed to the background at once.
 _CHUNK_ROWS: Final = 1024
 # How many rows with images, so that it can begin with them while more are added.
 _CHUNK_IMAGES: Final = 16
 _NOTHING_READ: Final[tuple[int | None, list[Any]]] = (None, [])
-_UNKNOWN: Final = _dtypes.UnknownType()  # type: ignore[no-untyped-call]
 
 
-class SpooledTable(wandb.Table):
+class SpooledTable(UnregisteredTable):
     """A `wandb.Table` whose rows go to the disk, in a background thread, as they are added.
 
-    It is used like any other. `table.data[row][column]`, or `table[row][column]`, reads a cell
-    back; images come as `wandb.Image` objects that other tables refer to instead of storing them
-    again.
+    `table.data[row][column]`, or `table[row][column]`, reads a cell back. Images come back as
+    `wandb.Image` objects that other tables refer to instead of storing them again.
 
     Args:
         columns: The names of the columns.
-        background: Does the work.
-        source: A table that was logged before, whose media this one refers to.
+        background: Stores the rows.
+        source: A table that was logged before, whose media this table refers to.
         allow_mixed_types: Whether a column takes cells of any type.
     """
-
-    # Were it inherited, wandb would read every table of an artifact as one of these.
-    _log_type: ClassVar[str | None] = None  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -59,7 +54,7 @@ class SpooledTable(wandb.Table):
     @property  # type: ignore[override]  # wandb has a list
     def data(self) -> "_Rows":
         """The rows, read back one at a time."""
-        # Made anew: a table that its rows refer to would keep its files until garbage is collected.
+        # Made anew: in a cycle of references, the files would stay until garbage is collected.
         return _Rows(self)
 
     @data.setter
@@ -72,12 +67,12 @@ class SpooledTable(wandb.Table):
         return self.data[index]
 
     def add_data(self, *data: Any) -> None:
-        """Adds a row; waits where storing cannot keep up.
+        """Adds a row; waits while too many rows are not stored yet.
 
         Raises:
             ValueError: If there are more or fewer cells than columns, if the table is full, or if
                 an image cannot be one.
-            BaseException: What went wrong in the background since the last call.
+            BaseException: If storing a row before it has failed in the background.
         """
         if len(data) != len(self.columns):
             raise ValueError(
@@ -109,8 +104,8 @@ class SpooledTable(wandb.Table):
 
         Args:
             name: A new name.
-            data: A cell for each row; where the table has neither rows nor columns yet, each
-                begins a row.
+            data: A cell for each row. In a table without rows and columns, each cell begins a
+                row.
             optional: Whether the column takes None.
 
         Raises:
@@ -125,9 +120,7 @@ class SpooledTable(wandb.Table):
         self.flush()
         rows = self.data if self.count else [[]] * len(data)
         self.columns.append(name)
-        self._column_types.params["type_map"][name] = _dtypes.TypeRegistry.type_from_dtype(
-            _dtypes.OptionalType(_UNKNOWN) if optional else _UNKNOWN
-        )
+        ColumnTypeMap(self).add(name, optional=optional)
         store = self._new_store()
         for row, cell in zip(rows, data, strict=True):
             store.write([store.prepare([*row, cell])])
@@ -135,12 +128,12 @@ class SpooledTable(wandb.Table):
         self.last_read = _NOTHING_READ
 
     def write(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Writes rows at once; for the background thread."""
+        """Writes rows in this thread, which is the background's."""
         self._write(self.store.prepare(row) for row in rows)
         self.count = len(self.store)
 
     def hand_over(self) -> None:
-        """Hands the rows that were added to the background."""
+        """Hands the added rows to the background thread."""
         chunk, self._chunk = self._chunk, []
         if chunk:
             self._background.submit(partial(self._store_rows, chunk))
@@ -151,7 +144,7 @@ class SpooledTable(wandb.Table):
         self._background.flush()
 
     def bind_to_run(self, *args: Any, **kwargs: Any) -> None:
-        """Waits until all rows are stored; they are then read back, all at once."""
+        """Waits until all rows are stored; wandb then reads all of them."""
         if self.waiting:
             self.flush()
         super().bind_to_run(*args, **kwargs)  # type: ignore[no-untyped-call]
@@ -162,9 +155,7 @@ class SpooledTable(wandb.Table):
         return wandb.Table.with_suffix(name, filetype)
 
     def _new_store(self) -> TableStore:
-        described = self._column_types
-        assert isinstance(described, _dtypes.TypedDictType)
-        return TableStore([*map(str, self.columns)], described, self._source)
+        return TableStore(self, self._source)
 
     def _write(self, rows: Iterable[list[Any]]) -> None:
         if self.is_incomplete:
@@ -182,7 +173,7 @@ class SpooledTable(wandb.Table):
 
 
 class _Rows(Sequence[list[Any]]):
-    """The rows of a table, read back from where they wait or from where they are stored."""
+    """The rows of a table: read back from the file, or from memory while they wait."""
 
     def __init__(self, table: SpooledTable) -> None:
         self._table = table
@@ -199,7 +190,7 @@ class _Rows(Sequence[list[Any]]):
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             return [self[each] for each in range(*index.indices(len(self)))]
-        known, row = self._table.last_read  # a row's cells are mostly asked for one after the other
+        known, row = self._table.last_read  # the cells of a row are usually read in turn
         if index == known:
             return row
         number = index + len(self) if index < 0 else index
@@ -212,5 +203,5 @@ class _Rows(Sequence[list[Any]]):
 
 
 def _shown(cell: Any) -> Any:
-    """Returns a cell that waits, for whoever looks at it: images would become ordinary ones."""
+    """Returns a cell that waits; of an image a copy, since its user makes it an ordinary one."""
     return TableImage.taken_from(cell) if isinstance(cell, TableImage) else cell

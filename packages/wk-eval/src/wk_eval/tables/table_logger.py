@@ -1,5 +1,6 @@
-"""Where the tables of a callback go: behind the training, in order, before the run finishes."""
+"""Logs the tables of a callback in the background."""
 
+import contextlib
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -9,26 +10,40 @@ from wk_core.artifacts import check_name
 from wk_core.background import Background
 from wk_core.row_log import RowLog
 from wk_core.run import has_finished
-from wk_eval.tables.image import Deferral
+from wk_eval.tables.image import deferred_images
 from wk_eval.tables.spooled_table import SpooledTable
+from wk_eval.tables.wandb_internals import log_used_artifact
 
 
 class TableLogger(RowLog):
     """Logs the tables and the rows of one callback to its run, in a background thread.
 
+    They are logged in order, behind the training, and before the run finishes.
+
     Args:
-        run: The run. Where it is disabled, nothing is logged.
-        name: The callback's class, for what is said of errors.
+        run: The run. If it is disabled, nothing is logged.
+        name: The callback's class, for errors.
 
     Attributes:
-        deferral: Has images made for a table while one is open; at the latest it ends at the close.
-        last: What is done last, once, when all else has gone well.
+        last: Called last, once, if nothing has failed.
     """
 
     def __init__(self, run: wandb.Run, name: str) -> None:
         super().__init__(run, name)
-        self.deferral = Deferral()
+        self._deferral = contextlib.ExitStack()
+        self._is_deferring = False
         self.last: Callable[[], None] | None = None
+
+    def defer_images(self) -> None:
+        """Begins `deferred_images()` in this thread; does nothing if it has begun."""
+        if not self._is_deferring:
+            self._is_deferring = True
+            self._deferral.enter_context(deferred_images())
+
+    def stop_deferring(self) -> None:
+        """Ends `deferred_images()`, in any thread; does nothing if it has ended."""
+        self._is_deferring = False
+        self._deferral.close()
 
     def table(
         self, columns: list[str], *, source: SpooledTable | None = None, mixed: bool = False
@@ -37,7 +52,7 @@ class TableLogger(RowLog):
 
         Args:
             columns: The names of its columns.
-            source: A table that was logged before, whose media this one refers to.
+            source: A table that was logged before, whose media the new table refers to.
             mixed: Whether a column takes cells of any type.
         """
         return SpooledTable(columns, self._background, source=source, allow_mixed_types=mixed)
@@ -54,13 +69,13 @@ class TableLogger(RowLog):
         table_name: str,
         aliases: Iterable[str],
     ) -> None:
-        """Logs a table that is done with then, as a new version of its artifact."""
+        """Logs a table that no other table refers to, as a new version of its artifact."""
         self._log(table, name, type, table_name, aliases=tuple(aliases), is_source=False)
 
     def _finish(self) -> BaseException | None:
-        self.deferral.stop()
+        self.stop_deferring()
         error = super()._finish()
-        last, self.last = self.last, None  # once, whoever closes: the training or the run's end
+        last, self.last = self.last, None  # once: the training closes, and the end of the run
         if error is None and last is not None and not self._run.disabled:
             background = Background("wk_eval.last", capacity=1)
             background.submit(last)
@@ -100,21 +115,17 @@ class TableLogger(RowLog):
         artifact = wandb.Artifact(name, type=type)
         path = table.store.add_to(artifact, table_name)
         if is_source:
-            # What the public `use_artifact` does with a new artifact, but does not offline.
-            self._run._log_artifact(
-                artifact, aliases=list(aliases), is_user_created=True, use_after_commit=True
-            )
+            log_used_artifact(self._run, artifact, [*aliases])
         else:
             self._run.log_artifact(artifact, aliases=list(aliases))
         table.store.media.mark_logged(artifact)
-        if table._artifact_target is None:
-            table._set_artifact_target(artifact, path)
+        table.refer_to(artifact, path)
         if not is_source:
             _shrink(artifact)
 
 
 def _shrink(artifact: wandb.Artifact) -> None:
-    """Lets go of an artifact's pictures: wandb keeps the last hundred artifacts as they are."""
+    """Removes pictures from a logged artifact: wandb keeps the last hundred artifacts in memory."""
     entries = artifact.manifest.entries
     for path in [path for path in entries if path.startswith("media/")]:
         del entries[path]

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import secrets
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import IO, Any, Final
@@ -9,27 +10,31 @@ from typing import IO, Any, Final
 import numpy as np
 import numpy.typing as npt
 import wandb
-from wandb.sdk.data_types import _dtypes
-from wandb.sdk.data_types.base_types.wb_value import WBValue
-from wandb.sdk.data_types.utils import _json_helper
-from wandb.sdk.lib.runid import generate_id
+from wandb.data_types import WBValue
 
 from wk_eval.arrays import as_array, is_tensor
 from wk_eval.images import PixelRange
 from wk_eval.tables.column_types import ColumnTypes
-from wk_eval.tables.image import PixelSource, TableImage
+from wk_eval.tables.image import TableImage
 from wk_eval.tables.media_store import MediaStore
+from wk_eval.tables.pixel_source import PixelSource
 from wk_eval.tables.spool import RowFile
-from wk_eval.tables.wandb_internals import file_entry, staging_directory
+from wk_eval.tables.wandb_internals import (
+    ImageDetails,
+    add_file,
+    array_type,
+    describe_cell,
+    staging_directory,
+)
 
 _PLAIN: Final = (bool, int, float, str, type(None))
 
 
 class StoredMedia(WBValue):
-    """A cell of a stored table that is neither an image nor plain: what says where it is.
+    """A medium of a stored table, other than an image: the cell that says where it is.
 
     Args:
-        store: Where the table has its media.
+        store: The table's media.
         described: The cell, as the table's file has it.
     """
 
@@ -39,7 +44,7 @@ class StoredMedia(WBValue):
         self.json = described
 
     def to_json(self, run_or_artifact: Any) -> dict[str, Any]:
-        """Returns the cell, for an artifact that shall refer to the table's.
+        """Returns the cell; adds a reference to the medium to an artifact.
 
         Raises:
             TypeError: If it is no artifact, or if the table has not been logged.
@@ -51,28 +56,21 @@ class StoredMedia(WBValue):
 
 
 class TableStore:
-    """Takes a table's rows, one thread at a time, and makes them part of an artifact.
+    """Stores a table's rows, one thread at a time, and adds them to an artifact.
 
-    Each row is written to a file at once, and each picture to where wandb uploads it from, so that
-    what stays in memory is eight bytes a row and an artifact's entry a picture.
+    Each row goes to a file at once, and each picture to where wandb uploads it from. In memory
+    stay eight bytes for each row, and an artifact's entry for each picture.
 
     Args:
-        columns: The names of the columns.
-        described: wandb's description of the columns.
-        source: A table that was logged before. Media that it has are referred to.
+        table: The table, whose own description of its columns is kept up to date.
+        source: A table that was logged before. The artifact refers to the media that it has.
     """
 
-    def __init__(
-        self,
-        columns: list[str],
-        described: _dtypes.TypedDictType,
-        source: "TableStore | None" = None,
-    ) -> None:
+    def __init__(self, table: wandb.Table, source: "TableStore | None" = None) -> None:
         self.media: MediaStore = MediaStore(None if source is None else source.media)
-        self._columns = columns
-        self._described = described
-        self._types = ColumnTypes(columns, described)
-        self._ranges = [PixelRange() for _ in columns]
+        self._columns = [*map(str, table.columns)]
+        self._types = ColumnTypes(table)
+        self._ranges = [PixelRange() for _ in self._columns]
         self._image_columns: set[int] = set()
         self._rows = RowFile(staging_directory())
         self._arrays: dict[int, npt.NDArray[Any]] = {}
@@ -81,26 +79,26 @@ class TableStore:
         return len(self._rows)
 
     def add_array_column(self, column: str, array: npt.NDArray[Any]) -> None:
-        """Has a column's cells be the items of an array, which is stored as a file of its own.
+        """Makes the items of an array a column's cells, and stores the array as a file of its own.
 
-        The rows have None in their place. As text, as other cells are stored, numbers in arrays of
-        several axes would take many times their size.
+        The rows hold None in the column. As text, like other cells, arrays would take many times
+        their size.
 
         Args:
             column: The column's name.
-            array: Shape (rows, …), of numbers. It must not change.
+            array: Numbers, shape (rows, …). The array must not change.
         """
         self._arrays[self._columns.index(column)] = array
 
     def prepare(self, cells: Iterable[Any]) -> list[Any]:
-        """Returns a row as it can wait: with pixels as bytes, and out of the caller's reach."""
+        """Returns a copy of a row that can wait, with pixels as bytes."""
         return [
             cell if type(cell) in _PLAIN else self._prepared(cell, column)
             for column, cell in enumerate(cells)
         ]
 
     def write(self, rows: Iterable[list[Any]]) -> None:
-        """Writes prepared rows: all of them, or none where one cannot be written.
+        """Writes prepared rows: all of them, or none if one cannot be written.
 
         Raises:
             TypeError: If a column does not take a cell.
@@ -108,7 +106,7 @@ class TableStore:
         self._rows.extend(self._described_rows(rows))
 
     def read(self, index: int) -> list[Any]:
-        """Returns a row that has been written, with media that are read when they are used."""
+        """Returns a row that has been written; its media are read when they are used."""
         return [
             self._arrays[column][index] if column in self._arrays else self._revived(cell, column)
             for column, cell in enumerate(self._rows[index])
@@ -117,11 +115,11 @@ class TableStore:
     def add_to(self, artifact: wandb.Artifact, table_name: str) -> str:
         """Adds the table and its media to an artifact; returns the table's path in it."""
         path = wandb.Table.with_suffix(table_name)
-        types = self._described.to_json(self.media.target)
-        for column, array in self._arrays.items():
+        types = self._types.to_json(self.media.target)
+        for column, array in self._arrays.items() if types else ():
             types["params"]["type_map"][self._columns[column]] = self._stored(column, array)
         self.media.add_to(artifact)
-        artifact.manifest.add_entry(file_entry(path, lambda file: self._write_to(file, types)))
+        add_file(artifact, path, lambda file: self._write_to(file, types))
         return path
 
     def _prepared(self, cell: Any, column: int) -> Any:
@@ -142,7 +140,10 @@ class TableStore:
         return array.tolist() if array.dtype.kind in "biufUS" else cell
 
     def _described_rows(self, rows: Iterable[list[Any]]) -> Iterator[list[Any]]:
-        for row in rows:
+        for number, row in enumerate(rows, len(self)):
+            if not self._types.are_known:  # which say where arrays are
+                for column, array in self._arrays.items():
+                    row[column] = array[number].tolist()
             self._types.update(row)
             yield [
                 cell if type(cell) in _PLAIN and cell == cell else self._describe(cell)
@@ -150,7 +151,7 @@ class TableStore:
             ]
 
     def _describe(self, cell: Any) -> Any:
-        """Returns a cell as JSON, and sees to it that the artifact gets what it refers to."""
+        """Returns a cell as JSON; stores the media in it, or refers to them."""
         if isinstance(cell, TableImage):
             return self._describe_image(cell)
         if isinstance(cell, StoredMedia):
@@ -158,19 +159,19 @@ class TableStore:
             return cell.json
         if type(cell) is list and all(type(item) in _PLAIN and item == item for item in cell):
             return cell
-        return self.media.collect(lambda: _json_helper(cell, self.media.target))  # type: ignore[no-untyped-call]
+        return self.media.collect(lambda: describe_cell(cell, self.media.target))
 
     def _describe_image(self, image: TableImage) -> dict[str, Any]:
-        extra = image.extra or {}
+        extra, details = image.extra or {}, ImageDetails.of(image)
         described = {**self.media.store_picture(image.content), **extra}
         self.media.refer(extra, image.content.store)
-        if image._caption is not None:
-            described["caption"] = image._caption
-        if image._grouping:
-            described["grouping"] = image._grouping
-        if image._classes is not None:
-            described["classes"] = self.media.store_classes(image._classes)
-        for kind, layers in (("boxes", image._boxes), ("masks", image._masks)):
+        if details.caption is not None:
+            described["caption"] = details.caption
+        if details.grouping:
+            described["grouping"] = details.grouping
+        if details.classes is not None:
+            described["classes"] = self.media.store_classes(details.classes)
+        for kind, layers in (("boxes", details.boxes), ("masks", details.masks)):
             for name, layer in (layers or {}).items():
                 add = partial(layer.to_json, self.media.target)
                 described[kind] = {**described.get(kind, {}), name: self.media.collect(add)}
@@ -181,13 +182,11 @@ class TableStore:
 
     def _stored(self, column: int, array: npt.NDArray[Any]) -> dict[str, Any]:
         """Stores an array as wandb does those of its tables; returns the type of its column."""
-        path = f"media/serialized_data/{column}_{generate_id()}.npz"
+        path = f"media/serialized_data/{column}_{secrets.token_hex(4)}.npz"
         name = self._columns[column]
         named: dict[str, Any] = {name: array}
         self.media.store_file(path, lambda file: np.savez_compressed(file, **named))
-        place = {"path": path, "key": name}
-        described: dict[str, Any] = _dtypes.NDArrayType(array.shape[1:], place).to_json()
-        return described
+        return array_type(array.shape[1:], {"path": path, "key": name})
 
     def _revived(self, cell: Any, column: int) -> Any:
         if isinstance(cell, dict) and cell.get("_type") == "image-file":
@@ -200,7 +199,8 @@ class TableStore:
 
     def _write_to(self, file: IO[bytes], types: dict[str, Any]) -> None:
         """Writes the table as wandb does, without ever having all of it in memory."""
-        head = json.dumps({"_type": "table", "column_types": types, "columns": self._columns})
+        known = {"column_types": types} if types else {}
+        head = json.dumps({"_type": "table", **known, "columns": self._columns})
         shape = {"log_mode": "IMMUTABLE", "ncols": len(self._columns), "nrows": len(self._rows)}
         file.write(f'{head[:-1]}, "data": ['.encode())
         self._rows.copy_to(file)

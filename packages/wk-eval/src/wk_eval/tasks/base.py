@@ -12,18 +12,16 @@ from PIL import Image as PILImage
 
 from wk_core.artifacts import check_name
 from wk_core.preserved_state import preserve_random_state
+from wk_eval.arguments import check_count
 from wk_eval.data.samples import Samples, draw_samples
 from wk_eval.data.structures import map_arrays, select, with_tuples
-from wk_eval.epoch_numbers import EpochNumbers
 from wk_eval.eval_callback import WandbEvalCallback
-from wk_eval.images import PixelRange
 from wk_eval.plots.drawings import grid_picture
-from wk_eval.tables.image import PixelSource, TableImage
+from wk_eval.tables.example_cells import ExampleCells
+from wk_eval.tables.image import TableImage
 from wk_eval.tables.spooled_table import SpooledTable
 from wk_eval.tasks.prediction_history import PredictionHistory
 
-# The most numbers of a vector that a cell shows, as in wandb's own tables.
-_LONGEST_VECTOR: Final = 150
 _MOST_SHOWN: Final = 16
 
 
@@ -62,7 +60,7 @@ class Evaluation(WandbEvalCallback):
 
     _result_columns: Sequence[str]
     _truth_columns: Sequence[str]
-    _not_copied: ClassVar[frozenset[str]] = WandbEvalCallback._not_copied | {"_epochs", "_history"}
+    _not_copied: ClassVar[frozenset[str]] = WandbEvalCallback._not_copied | {"_history"}
 
     def __init__(
         self,
@@ -78,23 +76,22 @@ class Evaluation(WandbEvalCallback):
         aliases: Sequence[str],
     ) -> None:
         if num_samples is not None:
-            _check_count("num_samples", num_samples, "a whole number of examples, or None for all")
-        _check_count("batch_size", batch_size, "a whole number of examples")
+            check_count("num_samples", num_samples, "a whole number of examples, or None for all")
+        check_count("batch_size", batch_size, "a whole number of examples")
         check_name(name, what=f"{type(self).__name__}: the artifact of examples")
         self._data = data
         self._num_samples = num_samples
         self._batch_size = batch_size
         self._output = output
         self._show = show
-        self._name = name
+        self._name = self._key_prefix = name
         self._drawn: Samples | None = None
-        self._ranges: dict[str, PixelRange] = {}
+        self._cells = ExampleCells()
         super().__init__([], [], run=run, every=every, aliases=aliases)
 
     def _bind(self, run: wandb.Run) -> None:
         super()._bind(run)
         self._history = PredictionHistory()
-        self._epochs = EpochNumbers(run, self._name)
 
     def __getstate__(self) -> dict[str, Any]:
         # The examples go with the copy: not all data can be pickled, or drawn from twice.
@@ -108,7 +105,6 @@ class Evaluation(WandbEvalCallback):
             ValueError: If data, model and arguments do not fit.
             TypeError: If the data are of no kind that can be evaluated.
         """
-        self._epochs.begin_fit()
         if not self._run.disabled:
             self._end()
             self._draw()
@@ -121,15 +117,6 @@ class Evaluation(WandbEvalCallback):
         super().on_train_begin(logs)
         if not self._run.disabled:
             self._log.last = self._log_history
-
-    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Notes the epoch; at the first one, finds out where training stands."""
-        self._epochs.begin(epoch)
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Evaluates, if it is its turn."""
-        super().on_epoch_end(epoch, logs)
-        self._epochs.end(epoch)
 
     def add_ground_truth(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Has the examples written to the data table."""
@@ -145,17 +132,6 @@ class Evaluation(WandbEvalCallback):
         self._log.submit(partial(self._write, self.pred_table, number, results))
         if self._epochs.is_new(number):
             self._log.log(partial(self._row, number, results))
-
-    def get_training_state(self) -> dict[str, int]:
-        """Returns what it has to remember of a training that is resumed: the epoch to come."""
-        return self._epochs.state()
-
-    def set_training_state(self, state: Mapping[str, Any]) -> None:
-        """Goes on with the numbers of a training that is resumed, in the `fit` that comes next.
-
-        The run gets no second row of an epoch that it has logged already.
-        """
-        self._epochs.restore(state)
 
     def init_data_table(self, column_names: list[str]) -> None:
         """Makes `data_table` an empty table, whose columns take values of one type each."""
@@ -222,22 +198,9 @@ class Evaluation(WandbEvalCallback):
             shown = self._show(map_arrays(lambda array: array[number], self._samples.inputs))
             return shown if isinstance(shown, dict) else {"input": shown}
         return {
-            name: self._cell(name, array, number)
+            name: self._cells.cell(name, array, number)
             for name, array in self._samples.named_inputs().items()
         }
-
-    def _cell(self, name: str, array: Any, number: int) -> Any:
-        example = array[number]
-        if array.dtype.kind in "OUS":
-            return str(example) if array.ndim == 1 else [str(each) for each in example.flat]
-        if array.ndim == 1 or (array.ndim == 2 and array.shape[1] <= _LONGEST_VECTOR):
-            return example.tolist()
-        if array.ndim == 3 or (array.ndim == 4 and {array.shape[1], array.shape[3]} & {1, 3, 4}):
-            if name not in self._ranges:
-                self._ranges[name] = PixelRange()
-                self._ranges[name].look_at(array)
-            return TableImage.holding(PixelSource(self._ranges[name].to_bytes(example)))
-        return f"array of shape {example.shape}"
 
     def _data_rows(self) -> Iterator[list[Any]]:
         for number in range(self._samples.count):
@@ -289,8 +252,3 @@ class Evaluation(WandbEvalCallback):
         self._log.log_now(
             table, f"{self._pred_artifact_name[:-5]}_moves", "evaluation", "moves", self._aliases
         )
-
-
-def _check_count(argument: str, value: Any, accepted: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"`{argument}` must be {accepted}. Received: {argument}={value!r}")

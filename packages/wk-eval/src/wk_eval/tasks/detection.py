@@ -6,13 +6,12 @@ from typing import Any
 import wandb
 from PIL import Image as PILImage
 from PIL import ImageDraw
-from wandb.sdk.data_types.helper_types.classes import Classes
-from wandb.sdk.data_types.image import _ImageFileType
 
 from wk_eval.data.boxes import BOX_FORMATS, Boxes, BoxFormat, boxes_of, checked_boxes, wandb_boxes
 from wk_eval.data.labels import Labels, class_names
 from wk_eval.data.structures import describe
 from wk_eval.tables.image import TableImage
+from wk_eval.tables.wandb_internals import image_type
 from wk_eval.tasks.base import Evaluation, Results
 from wk_eval.tasks.detection_results import DetectionResults
 
@@ -180,9 +179,9 @@ class DetectionEval(Evaluation):
         image = super()._shown_cells(number)[self._shown]
         boxes = wandb_boxes(self._truth[number], self._labels, with_scores=False)
         image.extra = {"boxes": {"ground_truth": boxes}}
-        named = [{"id": each, "name": name} for each, name in enumerate(self._labels)]
-        image._classes = Classes(named)
-        image.wb_type = self._image_type("ground_truth")
+        names = dict(enumerate(self._labels))
+        image.name_classes(names)
+        image.wb_type = image_type(names, boxes=["ground_truth"])
         return {"image": image}
 
     def _predicted_cells(self, known: list[Any], number: int, results: Results) -> list[Any]:
@@ -193,7 +192,9 @@ class DetectionEval(Evaluation):
             **known[1].extra,
             "boxes": {**known[1].extra["boxes"], "predictions": found},
         }
-        image.wb_type = self._image_type("ground_truth", "predictions")
+        layers = ("ground_truth", "predictions")
+        names = dict(enumerate(self._labels))
+        image.wb_type = image_type(names, boxes=layers, with_scores=True)
         return [known[0], image, *results.cells(number)]
 
     def _picture(self, known: list[Any], number: int, results: Results) -> PILImage.Image:
@@ -228,12 +229,3 @@ class DetectionEval(Evaluation):
                 f"`labels` names {len(self._labels)} classes, from 0 on. Received: {what} with "
                 f"class {highest}, labels={self._labels!r}"
             )
-
-    def _image_type(self, *layers: str) -> _ImageFileType:
-        names = {str(number): name for number, name in enumerate(self._labels)}
-        return _ImageFileType(  # type: ignore[no-untyped-call]
-            box_layers={layer: set(range(len(self._labels))) for layer in layers},
-            box_score_keys=["score"] if "predictions" in layers else [],
-            box_class_maps=dict.fromkeys(layers, names),
-            class_map=names,
-        )

@@ -7,15 +7,15 @@ import numpy as np
 import numpy.typing as npt
 import wandb
 from PIL import Image as PILImage
-from wandb.sdk.data_types.helper_types.classes import Classes
-from wandb.sdk.data_types.image import _ImageFileType
 
 from wk_eval.arrays import is_tensor
 from wk_eval.data.labels import Labels, class_names
 from wk_eval.data.masks import NO_CLASS, masks_of_targets, painted
 from wk_eval.data.structures import describe
 from wk_eval.images import encode_png
-from wk_eval.tables.image import PixelSource, TableImage
+from wk_eval.tables.image import TableImage
+from wk_eval.tables.pixel_source import PixelSource
+from wk_eval.tables.wandb_internals import image_type
 from wk_eval.tasks.base import Evaluation, Results
 from wk_eval.tasks.scores import loss_of
 from wk_eval.tasks.segmentation_results import SegmentationResults
@@ -149,8 +149,8 @@ class SegmentationEval(Evaluation):
     def _shown_cells(self, number: int) -> dict[str, Any]:
         image = self._image_cell(number)
         image.class_masks = {"ground_truth": encode_png(self._masks[number].astype(np.uint8))}
-        image._classes = Classes([{"id": each, "name": name} for each, name in self._names.items()])
-        image.wb_type = self._image_type("ground_truth")
+        image.name_classes(self._names)
+        image.wb_type = image_type(self._names, masks=["ground_truth"])
         return {"image": image}
 
     def _predicted_cells(self, known: list[Any], number: int, results: Results) -> list[Any]:
@@ -158,7 +158,7 @@ class SegmentationEval(Evaluation):
         image = TableImage.holding(known[1].content)
         image.extra = known[1].extra
         image.class_masks = {"prediction": results.mask_file(number)}
-        image.wb_type = self._image_type("ground_truth", "prediction")
+        image.wb_type = image_type(self._names, masks=["ground_truth", "prediction"])
         return [known[0], image, *results.cells(number)]
 
     def _picture(self, known: list[Any], number: int, results: Results) -> PILImage.Image:
@@ -178,14 +178,6 @@ class SegmentationEval(Evaluation):
         if self._ignore is not None:
             names[self._ignore] = "(ignored)"
         return {**names, NO_CLASS: names.get(NO_CLASS, "(not a number)")}
-
-    def _image_type(self, *layers: str) -> _ImageFileType:
-        names = {str(number): name for number, name in self._names.items()}
-        return _ImageFileType(  # type: ignore[no-untyped-call]
-            mask_layers={layer: set(self._names) for layer in layers},
-            mask_class_maps=dict.fromkeys(layers, names),
-            class_map=names,
-        )
 
     def _image_cell(self, number: int) -> Any:
         """Returns the first image among the inputs, or what `show` makes of them."""

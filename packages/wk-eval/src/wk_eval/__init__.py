@@ -1,4 +1,4 @@
-"""A Keras model's predictions in Weights & Biases: tables, pictures and curves."""
+"""Logs a Keras model's predictions to Weights & Biases: tables, pictures and curves."""
 
 from wk_eval.eval_callback import WandbEvalCallback
 from wk_eval.tasks.classification import ClassificationEval

@@ -1,11 +1,11 @@
-"""NumPy arrays from what Keras' backends, datasets and users hand over."""
+"""NumPy arrays from the tensors of Keras' backends and from other data."""
 
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-# Types of `ml_dtypes`, which NumPy takes for bytes of no meaning.
+# Types of `ml_dtypes`, which are meaningless bytes to NumPy.
 _FOREIGN_FLOATS: Final = ("bfloat16", "float")
 _FOREIGN_INTEGERS: Final = ("int", "uint")
 
@@ -13,8 +13,8 @@ _FOREIGN_INTEGERS: Final = ("int", "uint")
 def as_array(value: Any) -> npt.NDArray[Any]:
     """Returns a tensor of any backend, a number or nested lists as a NumPy array.
 
-    Numbers of types that NumPy does not have, as bfloat16, become float32, or int8 where they are
-    whole. The array may share its memory with the value.
+    Types that NumPy does not have become float32, as bfloat16, or int8, as int4. The array may
+    share its memory with the value.
     """
     if isinstance(value, np.ndarray):
         return _of_a_known_type(value)
@@ -29,7 +29,7 @@ def as_array(value: Any) -> npt.NDArray[Any]:
 
 
 def is_tensor(value: Any) -> bool:
-    """Tells whether a value is an array, a tensor or a table: whether it has shape and type."""
+    """Returns whether a value is an array, a tensor or a table: whether it has shape and type."""
     return hasattr(value, "shape") and (hasattr(value, "dtype") or hasattr(value, "dtypes"))
 
 

@@ -1,4 +1,4 @@
-"""Pixels as bytes, whatever range of values they came in."""
+"""Pixels of any range of values as bytes, and bytes as PNG files."""
 
 import struct
 import zlib
@@ -19,12 +19,11 @@ _FLOAT_RANGES: Final = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 
 
 class PixelRange:
-    """The range of values that the images of one source have: of a column, of a data set.
+    """The range of values of the images of one source, as a column or a data set.
 
-    It is known from the images seen so far and never narrows, so that images of one source are
-    treated alike. Floats are in [0, 1], [-1, 1] or [0, 255], whichever fits first; a source that
-    fits none is in no usual range, and each of its images is stretched from its darkest to its
-    brightest value. Integers are in [0, 255], else in [0, 65535].
+    The range grows with each image and never narrows, so images of one source look alike. Floats
+    have the first range that fits: [0, 1], [-1, 1] or [0, 255]. If none fits, each image is
+    stretched from its darkest to its brightest value. Integers have [0, 255] or [0, 65535].
     """
 
     def __init__(self) -> None:
@@ -32,12 +31,12 @@ class PixelRange:
         self._high = 0.0
 
     def look_at(self, images: npt.NDArray[Any]) -> None:
-        """Looks at many images beforehand, so that the first is treated like the last."""
+        """Widens the range to many images at once, so that the first looks like the last."""
         if images.size and images.dtype.kind in "iuf":
             self._see(float(images.min()), float(images.max()))
 
     def bounds(self, dtype: np.dtype[Any]) -> tuple[float, float] | None:
-        """Returns which values are black and white; None where they are in no usual range.
+        """Returns the values of black and white; None if no usual range fits.
 
         Args:
             dtype: The type of the images.
@@ -55,9 +54,9 @@ class PixelRange:
         """Returns an image's pixels as bytes.
 
         Args:
-            image: Shape (height, width), or (height, width, channels) with 1, 3 or 4 channels, or
-                channels first, which is taken where the last axis cannot be the channels; axes of
-                length 1 before them are dropped. Booleans, integers from 0 to 65535, or floats.
+            image: Booleans, integers from 0 to 65535, or floats. Shape (height, width), or (height,
+                width, channels) with 1, 3 or 4 channels. The first axis has the channels if the
+                last cannot have them. Leading axes of length 1 are dropped.
 
         Returns:
             Shape (height, width) or (height, width, 3 or 4). It may share memory with the image.
@@ -107,11 +106,10 @@ class PixelRange:
 def encode_png(pixels: Pixels) -> bytes:
     """Returns pixels as the bytes of a PNG file.
 
-    Pillow's encoder tries five filters on each row and holds the interpreter's lock meanwhile. One
-    filter, the difference to the pixel on the left, makes files as small to a few percent, several
-    times as fast, and zlib lets the thread that trains go on. It looks for runs of one value only:
-    among the differences of photos a search for other repetitions finds few, and takes about twice
-    as long.
+    Pillow's encoder tries five filters on each row, and holds the interpreter's lock. One filter,
+    the difference to the pixel on the left, makes files of nearly the same size several times as
+    fast, and zlib releases the lock. Only runs of one value are compressed: among the differences
+    of photos, a search for other repetitions finds few and takes about twice as long.
 
     Args:
         pixels: Shape (height, width) or (height, width, 2 to 4).

@@ -1,6 +1,5 @@
 """Images look as they should, whatever values they have and wherever they are made."""
 
-import io
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ from PIL import Image
 
 from wk_core.keras import keras
 from wk_eval import WandbEvalCallback
-from wk_eval.images import PixelRange, encode_png
+from wk_eval.tables.image import TableImage, deferred_images
 from wk_eval.tables.pixel_source import PixelSource
 from wk_eval.tables.spool import PixelFile
 from wk_testing.classifier import classes, classifier, images
@@ -264,20 +263,119 @@ def test_what_is_no_image(offline_run, image, telling):
         fit(Show([image]))
 
 
+class Explicit(Show):
+    """Makes its images by the explicit call, of what it is given with its arguments."""
+
+    def add_ground_truth(self, logs=None):  # noqa: ARG002
+        for data, arguments in self.cells:
+            self.data_table.add_data(self.image(data, **arguments))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=[] if kind == "tensors" else pytest.mark.backend_free)
+        for kind in KINDS
+    ],
+)
+def test_explicit_call_takes_any_usual_range(kind, offline_run, read_back):
+    given, expected = KINDS[kind]
+    run = offline_run()
+    fit(Explicit([(each, {}) for each in given]))
+    for pixels, right in zip(shown(run, read_back), expected, strict=True):
+        assert np.abs(pixels.astype(int) - right).max() <= 1
+
+
 @pytest.mark.backend_free
-@pytest.mark.parametrize("shape", [(5, 4), (5, 4, 3), (5, 4, 4), (1, 1), (1, 7, 3)])
-def test_png_is_what_pillow_reads(shape):
-    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype="uint8")
-    with Image.open(io.BytesIO(encode_png(pixels))) as picture:
-        picture.verify()
-    with Image.open(io.BytesIO(encode_png(pixels))) as picture:
+def test_explicit_call_passes_arguments_on(offline_run, read_back, tmp_path):
+    labels, mask = {0: "dark", 1: "bright"}, (BYTES[0] > 128).astype("uint8")
+    Image.fromarray(BYTES[1]).save(tmp_path / "one.png")
+    run = offline_run()
+    masks = {"truth": {"mask_data": mask, "class_labels": labels}}
+    cells = [
+        (BYTES[0] / 255, {"caption": "a dog", "grouping": 2, "masks": masks}),
+        (str(tmp_path / "one.png"), {"caption": "a file"}),
+        (BYTES[2], {"file_type": "bmp"}),
+    ]
+    fit(Explicit(cells, lambda callback: [callback.image(callback.data_table_ref[0][0])]))
+
+    written = read_back(run)
+    (data,), (table,) = (logged_tables(written, name) for name in ("val", f"run_{run.id}_pred"))
+    first, file, other = data.column("image")
+    assert (first["caption"], first["grouping"], file["caption"]) == ("a dog", 2, "a file")
+    assert (data.pixels(first["masks"]["truth"]["path"]) == mask).all()
+    assert (data.pixels(file["path"]) == BYTES[1]).all()
+    assert other["format"] == "bmp"
+    assert table.files == {table.path}
+    assert table.rows[0][0]["path"] == first["path"]
+
+
+@pytest.mark.backend_free
+def test_explicit_call_encodes_nothing_and_works_outside_of_tables(offline_run, read_back):
+    run = offline_run()
+    pixels = BYTES[0].copy()
+    image = Show([]).image(pixels / 255, caption="a")
+    assert type(image) is TableImage
+    assert not list(Path(run.settings.files_dir).rglob("*.png"))
+    run.log({"elsewhere": image})
+    (entry,) = read_back(run).rows("elsewhere/path")
+    with Image.open(Path(run.settings.files_dir, entry["elsewhere/path"])) as picture:
         assert (np.asarray(picture) == pixels).all()
 
 
 @pytest.mark.backend_free
-def test_range_never_narrows():
-    pixel_range = PixelRange()
-    assert pixel_range.to_bytes(np.array([[0.0, 1.0]])).tolist() == [[0, 255]]
-    assert pixel_range.to_bytes(np.array([[-1.0, 1.0]])).tolist() == [[0, 255]]
-    assert pixel_range.to_bytes(np.array([[0.0, 1.0]])).tolist() == [[128, 255]]
-    assert pixel_range.to_bytes(np.array([[0.0, 255.0]])).tolist() == [[0, 255]]
+def test_other_threads_make_wandbs_own_images_meanwhile():
+    def make(data):
+        image = wandb.Image(data)
+        return type(image), wandb.Image(image), np.asarray(image.image)
+
+    plain = make(BYTES[0] / 255)[2]  # which is black
+    with ThreadPoolExecutor(1) as pool, deferred_images():
+        assert type(wandb.Image(BYTES[0] / 255)) is TableImage
+        kind, again, pixels = pool.submit(make, BYTES[0] / 255).result()
+        assert kind is type(again) is wandb.Image
+        assert (pixels == plain).all()
+        with pool.submit(deferred_images).result():
+            pass
+        assert type(wandb.Image(BYTES[0])) is TableImage
+    assert type(wandb.Image(BYTES[0])) is wandb.Image
+
+
+@pytest.mark.backend_free
+def test_two_threads_fill_tables_at_once():
+    before = [vars(wandb.Image)[name] for name in ("_initialize_from_data", "_free_ram")]
+    both_deferring, one_done = threading.Barrier(2), threading.Event()
+
+    def fill(waits):
+        with deferred_images():
+            both_deferring.wait(timeout=60)
+            if waits:
+                one_done.wait(timeout=60)
+            kind = type(wandb.Image(BYTES[0]))
+        one_done.set()
+        return kind, type(wandb.Image(BYTES[0]))
+
+    with ThreadPoolExecutor(2) as pool:
+        kinds = list(pool.map(fill, [False, True]))
+    assert kinds == [(TableImage, wandb.Image)] * 2
+    assert [vars(wandb.Image)[name] for name in ("_initialize_from_data", "_free_ram")] == before
+
+
+@pytest.mark.backend_free
+def test_images_of_a_class_of_the_users_are_wandbs_own():
+    class Own(wandb.Image):
+        pass
+
+    with deferred_images():
+        assert type(Own(BYTES[0])) is Own
+
+
+@pytest.mark.backend_free
+def test_images_are_wandbs_own_after_an_error(offline_run):
+    def fail():
+        raise RuntimeError("no image")
+
+    offline_run()
+    with pytest.raises(RuntimeError, match="no image"):
+        fit(Show([fail]))
+    assert type(wandb.Image(BYTES[0])) is wandb.Image

@@ -225,6 +225,23 @@ def test_second_fit_goes_on_counting(offline_run, read_back):
     assert [table.rows[0][0] for table in tables] == [0, 1, 2, 3]
 
 
+@pytest.mark.backend_free
+def test_every_counts_epochs_of_the_whole_training(offline_run, read_back):
+    run = offline_run()
+    model, evaluation = classifier(), ClassificationEval((X, Y), num_samples=4, every=2)
+    fit(model, Y, evaluation, epochs=3)
+    fit(model, Y, evaluation, epochs=3)
+    state = evaluation.get_training_state()
+    written = read_back(run)
+    assert written.column("val/epoch") == [1, 3, 5]
+
+    resumed_run = offline_run()
+    resumed = ClassificationEval((X, Y), num_samples=4, every=4)
+    resumed.set_training_state(state)
+    fit(model, Y, resumed, epochs=3)
+    assert read_back(resumed_run).column("val/epoch") == [7]
+
+
 def test_several_inputs_and_outputs(offline_run, read_back):
     inputs = {name: keras.Input((2,), name=name) for name in ("a", "b")}
     together = keras.layers.Concatenate()(list(inputs.values()))

@@ -100,7 +100,7 @@ def test_two_classes_and_ignored_pixels(offline_run, read_back):
     ("x", "y", "telling"),
     [
         (X, MASKS + 1, r"class numbers from 0 to 2.*with the values \[3\]"),
-        (X, MASKS[:, :3], r"of the size that the model puts out, \(5, 4\).*shape \(6, 3, 4\)"),
+        (X, MASKS[:, :3], r"must have the size of the outputs, \(5, 4\).*shape \(6, 3, 4\)"),
         (X, MASKS.astype(str), "Masks must be numbers"),
     ],
 )

@@ -1,1 +1,1 @@
-"""Reads data: chooses examples, and predicts them."""
+"""Chooses examples from data of any kind, and predicts them."""

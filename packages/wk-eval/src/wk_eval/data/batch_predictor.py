@@ -1,4 +1,4 @@
-"""Predictions of one batch, in one process of a training."""
+"""Predicts batches in one process of a training."""
 
 from typing import Any
 
@@ -10,16 +10,16 @@ __all__ = ["BatchPredictor"]
 
 
 class BatchPredictor:
-    """Has a model predict batches in this process alone.
+    """Predicts batches with a model, in this process alone.
 
-    Keras' own `predict` is something that all processes of a training have to do together; and its
-    `predict_on_batch` gives the batch to each replica of a model.
+    In a training with several processes, all of them would have to call Keras' `predict` together,
+    and `predict_on_batch` gives the batch to each replica of the model.
 
     Args:
         model: The model.
 
     Raises:
-        ValueError: If this process has only parts of the model.
+        ValueError: If this process has only a part of the model.
     """
 
     def __init__(self, model: Any) -> None:
@@ -34,7 +34,7 @@ class BatchPredictor:
             )
 
     def __call__(self, batch: Any) -> Any:
-        """Returns what the model puts out for a batch of inputs."""
+        """Returns the model's outputs for a batch of inputs."""
         if self._by_replica:
             return self._predict_by_replica(batch)
         if self._by_jax:
@@ -44,7 +44,7 @@ class BatchPredictor:
     def _predict_by_replica(self, batch: Any) -> Any:
         import tensorflow as tf
 
-        # Each replica has variables of its own; all of them predict, and one is asked.
+        # Each replica has variables of its own. All of them predict; one result is returned.
         strategy, model = self._model.distribute_strategy, self._model
         if self._compiled is None:
             self._compiled = tf.function(

@@ -1,4 +1,4 @@
-"""Boxes around things in a picture, with their classes and scores."""
+"""Bounding boxes with their classes and scores."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ BoxFormat = Literal[
     "rel_xywh",
     "rel_center_xywh",
 ]
-"""Formats of boxes, under Keras' names: which numbers, and whether in pixels or in shares."""
+"""Formats of boxes under Keras' names; with `rel_`, as shares of the picture's size."""
 
 BOX_FORMATS: Final[Sequence[str]] = get_args(BoxFormat)
 
-# What models put out, and data sets have, under the names that are in use.
+# The usual names, in the outputs of models and in data sets.
 _LABELS: Final = ("labels", "classes")
 _SCORES: Final = ("scores", "confidence")
 
@@ -39,7 +39,7 @@ class Boxes:
     Attributes:
         corners: Shape (boxes, 4): left, top, right, bottom, in pixels.
         classes: Shape (boxes,): the numbers of their classes.
-        scores: Shape (boxes,): how sure of them the model is; 1 where they are true.
+        scores: Shape (boxes,): the model's confidence; 1 for true boxes.
     """
 
     corners: Floats
@@ -50,7 +50,7 @@ class Boxes:
         return len(self.classes)
 
     def chosen(self, which: npt.NDArray[Any]) -> "Boxes":
-        """Returns some of the boxes, by number or by truth value."""
+        """Returns some of the boxes, chosen by index or by a mask."""
         return Boxes(self.corners[which], self.classes[which], self.scores[which])
 
     def overlaps(self, other: "Boxes") -> Floats:
@@ -64,16 +64,16 @@ class Boxes:
 
 
 def checked_boxes(described: Any, what: str, *, scores: bool) -> Mapping[str, Any]:
-    """Returns a dictionary of boxes, if it has what is needed.
+    """Returns a dictionary of boxes after checking its keys.
 
     Args:
         described: `boxes`, shape (n, boxes, 4), `labels` or `classes`, shape (n, boxes), and
             `scores` or `confidence`, shape (n, boxes).
-        what: What they are, for the error.
-        scores: Whether scores are needed.
+        what: Their name in the error.
+        scores: Whether scores are required.
 
     Raises:
-        ValueError: If something is missing.
+        ValueError: If a key is missing.
     """
     needed = [("boxes",), _LABELS, *([_SCORES] if scores else [])]
     if not isinstance(described, Mapping) or not all(
@@ -81,8 +81,8 @@ def checked_boxes(described: Any, what: str, *, scores: bool) -> Mapping[str, An
     ):
         keys = ", ".join(" or ".join(map(repr, keys)) for keys in needed)
         raise ValueError(
-            f"{what} must be a dictionary with {keys}. Received: {describe(described)}; what else "
-            "a model puts out, turn into one with `decode`"
+            f"{what} must be a dictionary with {keys}. Received: {describe(described)}; turn "
+            "other outputs into one with `decode`"
         )
     return described
 
@@ -93,10 +93,10 @@ def boxes_of(
     """Returns the boxes of one picture.
 
     Args:
-        described: As `checked_boxes` returns it. Places that are not in use have the class -1, or
-            are behind `num_detections`.
-        number: Which picture.
-        box_format: What the four numbers of a box are.
+        described: A dictionary that `checked_boxes` has returned. Padding has the class -1, or
+            comes after `num_detections` boxes.
+        number: The index of the picture.
+        box_format: The format of the boxes.
         size: The picture's height and width in pixels.
     """
     corners = _corners(_rows(described["boxes"][number], 4), box_format, size)
@@ -110,7 +110,7 @@ def boxes_of(
 
 
 def wandb_boxes(boxes: Boxes, labels: Sequence[str], *, with_scores: bool) -> list[dict[str, Any]]:
-    """Returns boxes in W&B's format."""
+    """Returns boxes as W&B stores them."""
     described = []
     for (left, top, right, bottom), number, score in zip(
         boxes.corners.tolist(), boxes.classes.tolist(), boxes.scores.tolist(), strict=True

@@ -9,22 +9,22 @@ import numpy as np
 from wk_eval.arrays import as_array, is_tensor
 
 Labels: TypeAlias = Collection[Any] | Mapping[int, Any]
-"""Names in the order of the classes, in a list, an array or another sequence, or by number."""
+"""The names of classes: a sequence in the order of the classes, or by number."""
 
 
 def class_names(labels: Any, count: int | None = None, *, what: str = "classes") -> list[str]:
-    """Returns a name for each class, its number where none was given.
+    """Returns a name for each class: its number, if no names are given.
 
     Args:
-        labels: The names in the order of the classes, in anything that has a length and an order,
-            as a list, an array or a `range`; or by number, in a dictionary, which may also be the
-            numbers by name. What is no text is written as text. None for none.
-        count: How many classes there are. Defaults to as many as there are names.
+        labels: The names in the order of the classes, as a list, an array, a `range` or another
+            sequence; or a dictionary of names by number, or of numbers by name. Other values become
+            text. None for no names.
+        count: The number of classes. Defaults to the number of names.
         what: What is named, for the error.
 
     Raises:
-        ValueError: If the labels are not as above, if two are the same, or if they do not fit the
-            number of classes.
+        ValueError: If the labels are not as above, if two are the same, or if their number is not
+            the number of classes.
     """
     if labels is None:
         return [str(number) for number in range(count or 0)]
@@ -45,7 +45,7 @@ def class_names(labels: Any, count: int | None = None, *, what: str = "classes")
 
 
 def _listed(labels: Any) -> list[str] | None:
-    """Returns the names in the order of the classes; None where they have no order."""
+    """Returns the names in the order of the classes; None if they have no order."""
     if isinstance(labels, Mapping):
         by_number = {_number(key): name for key, name in labels.items()}
         if all(isinstance(key, str) for key in by_number):  # Keras' `class_indices`
@@ -61,14 +61,14 @@ def _listed(labels: Any) -> list[str] | None:
 
 
 def _number(key: Any) -> Any:
-    """Returns a class number, which may be one of NumPy's, or text, as JSON has it."""
+    """Returns a class number as an int: from one of NumPy's, or from text, as JSON has it."""
     if isinstance(key, str) and key.isdecimal():
         return int(key)
     return int(key) if isinstance(key, np.integer) else key
 
 
 def _text(name: Any) -> str:
-    """Returns a name as text: what is in a tensor of one value, and bytes as UTF-8."""
+    """Returns a name as text; a tensor of one value by its value, bytes as UTF-8."""
     if is_tensor(name):
         name = as_array(name)[()]
     return name.decode(errors="replace") if isinstance(name, bytes) else str(name)

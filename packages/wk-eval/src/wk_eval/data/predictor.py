@@ -1,4 +1,4 @@
-"""Predictions of a model, without a trace in its training."""
+"""Predicts with a model, and leaves its training unchanged."""
 
 import contextlib
 from collections.abc import Iterator
@@ -21,20 +21,20 @@ __all__ = ["Predictor"]
 
 
 class Predictor:
-    """Predicts in the thread that trains, in this process alone, and leaves no trace.
+    """Predicts in the training thread, in this process alone, and leaves the training unchanged.
 
-    A model that takes batches of one size only gets batches of that size. Layers that keep a state
-    from one batch to the next begin with none. What predicting changes is put back: states,
-    statistics, random numbers (`wk_core.preserved_state`).
+    A model with a fixed batch size gets batches of that size. Stateful layers begin with an empty
+    state. States, statistics and random numbers are restored afterwards
+    (`wk_core.preserved_state`).
 
-    What it returns has the structure of the model's outputs. Numbers of types that NumPy does not
-    have, as bfloat16, become float32.
+    Results have the structure of the model's outputs. Numbers of types that NumPy does not have, as
+    bfloat16, become float32.
 
     Args:
         model: The model.
 
     Raises:
-        ValueError: If this process has only parts of the model.
+        ValueError: If this process has only a part of the model.
     """
 
     def __init__(self, model: Any) -> None:
@@ -43,7 +43,7 @@ class Predictor:
         self._has_predicted = False
 
     def __call__(self, inputs: Any) -> Any:
-        """Returns what the model puts out for one batch of inputs, as the model takes them."""
+        """Returns the model's outputs for one batch of inputs, in the model's own structure."""
         if any(map(is_sparse_or_ragged, leaves(with_tuples(inputs)))):
             with preserve_state(self._model, in_python=not self._has_predicted):
                 return _map_outputs(lambda array: array, self._predict_batch(inputs))
@@ -52,11 +52,11 @@ class Predictor:
         return self.all_of(samples, samples.count)
 
     def all_of(self, samples: Samples, batch_size: int) -> Any:
-        """Returns what the model puts out for all examples.
+        """Returns the model's outputs for all examples.
 
         Args:
             samples: The examples.
-            batch_size: How many are predicted at once, where the model takes any number.
+            batch_size: The batch size, for a model without a fixed one.
         """
         with self.batches(samples, batch_size) as batches:
             return join([outputs for _, outputs in batches])
@@ -65,15 +65,15 @@ class Predictor:
     def batches(
         self, samples: Samples, batch_size: int, *, most: int | None = None
     ) -> Iterator[Iterator[tuple[int, Any]]]:
-        """Gives an iterator for the block: over the outputs of batches, each with a number.
+        """Yields an iterator over batches, for the block: index of the first example, and outputs.
 
-        The number is that of the batch's first example. The last batch is filled up to the size of
-        the others, so that a backend compiles the model once; what is beyond is cut off again.
+        The last batch is padded to the size of the others, so that a backend compiles the model
+        once. The outputs of the padding are removed.
 
         Args:
             samples: The examples.
-            batch_size: How many are predicted at once, where the model takes any number.
-            most: How many batches are predicted at most. Defaults to None: all.
+            batch_size: The batch size, for a model without a fixed one.
+            most: The most batches to predict. Defaults to None: all.
         """
         self._build(samples, batch_size)
         size = self._fixed_size() or min(batch_size, samples.count)
@@ -93,9 +93,9 @@ class Predictor:
         return _map_outputs(lambda array: array[:count] if len(array) == size else array, outputs)
 
     def _build(self, samples: Samples, batch_size: int) -> None:
-        """Builds a model that is not built yet, as its first step of training would.
+        """Builds a model that is not built yet, as its first training step would.
 
-        With a batch of the training's size, where it is known, since layers may keep it.
+        It uses the batch size of the training if that is known: layers may keep it.
         """
         if self._model.built:
             return
@@ -109,7 +109,7 @@ class Predictor:
             self._model(map_arrays(keras.ops.convert_to_tensor, batch))
 
     def _fixed_size(self) -> int | None:
-        """Returns the one size of batches that the model takes; None where it takes any."""
+        """Returns the model's fixed batch size; None if it has none."""
         inputs = getattr(self._model, "inputs", None)  # a subclassed model has none
         if inputs and inputs[0].shape[0] is not None:
             return int(inputs[0].shape[0])
@@ -125,12 +125,12 @@ class Predictor:
         return next((int(shape[0]) for shape in shapes if shape[0] is not None), None)
 
     def _states(self) -> list[Any]:
-        """Returns what layers keep from one batch to the next."""
+        """Returns the states of stateful layers."""
         layers = [each for each in all_layers(self._model) if getattr(each, "stateful", False)]
         return [state for layer in layers for state in _variables(getattr(layer, "states", None))]
 
     def _forget_states(self) -> None:
-        if is_spread(self._model):  # what is assigned there is not put back
+        if is_spread(self._model):  # assigned values would not be restored there
             return
         states = self._states()
         for state, value in zip(states, values_of(states), strict=True):
@@ -138,13 +138,13 @@ class Predictor:
 
 
 def _of_size(array: Any, size: int) -> Any:
-    """Returns a batch of a size, with the last example repeated."""
+    """Returns a batch padded to a size with its last example."""
     missing = size - len(array)
     return np.concatenate([array, *[array[-1:]] * missing]) if missing > 0 else array
 
 
 def _map_outputs(function: Any, outputs: Any) -> Any:
-    """Returns outputs as arrays, in their own structure, with a function applied to each one."""
+    """Returns outputs as arrays, in their own structure, with a function applied to each."""
     if isinstance(outputs, list):
         return [_map_outputs(function, each) for each in outputs]
     if isinstance(outputs, tuple):
@@ -158,7 +158,7 @@ def _map_outputs(function: Any, outputs: Any) -> Any:
 
 
 def _variables(states: Any) -> list[Any]:
-    """Returns the variables in a nest of lists; none where a layer has not been built."""
+    """Returns the variables in nested lists; none for a layer that has not been built."""
     if states is None:
         return []
     if isinstance(states, (list, tuple)):

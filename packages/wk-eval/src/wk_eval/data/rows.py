@@ -1,8 +1,8 @@
-"""Rows of what holds examples along its first axis, as NumPy arrays.
+"""Reads rows, as NumPy arrays, from anything with examples along its first axis.
 
-Not all that has a shape and a type is an array: sparse and ragged matrices, data frames and
-datasets in files are not. Of those the rows are chosen first, and only what was chosen is made an
-array, which has to fit into memory.
+Sparse and ragged matrices, data frames and datasets in files have a shape and a type, but are not
+arrays. Their rows are chosen first, and only chosen rows become an array, which must fit into
+memory.
 """
 
 from typing import Any, Final, TypeAlias
@@ -23,23 +23,23 @@ _ACCEPTED: Final = (
 
 
 def is_container(value: Any) -> bool:
-    """Tells whether a value has rows and is no array: whether rows are chosen of it first."""
+    """Returns whether a value has rows, and is neither an array nor a list."""
     return not isinstance(value, (np.ndarray, list, tuple)) and any(
         known(value) for known, _ in _KINDS
     )
 
 
 def is_sparse_or_ragged(value: Any) -> bool:
-    """Tells whether a value is a matrix that a model may want as it is, not as an array."""
+    """Returns whether a value is a sparse or ragged matrix, which a model may take as it is."""
     kinds = (_is_scipy_sparse, _is_ragged, _is_tensorflow_sparse, _is_jax_sparse, _is_torch_sparse)
     return not isinstance(value, np.ndarray) and any(known(value) for known in kinds)
 
 
 def count_rows(value: Any) -> int:
-    """Returns how many rows there are.
+    """Returns the number of rows.
 
     Raises:
-        TypeError: If there is no first axis.
+        TypeError: If the value has no first axis.
     """
     if _is_ragged(value):
         return int(value.nrows())
@@ -61,12 +61,12 @@ def take_rows(value: Any, rows: Rows = _ALL, fill: int = 0) -> Array:
     """Returns rows as an array.
 
     Args:
-        value: What has them.
-        rows: Which ones: a slice, or numbers in ascending order. Defaults to all.
-        fill: What rows of unequal length are filled up with.
+        value: What to read from.
+        rows: The rows: a slice, or indices in ascending order. Defaults to all.
+        fill: The padding of rows of unequal length.
 
     Raises:
-        TypeError: If the value is of no kind of which rows can be taken.
+        TypeError: If the value is of a kind that is not supported.
     """
     if isinstance(value, (np.ndarray, list, tuple)):
         return as_array(as_array(value)[rows])
@@ -140,13 +140,13 @@ def _from_jax_sparse(value: Any, rows: Rows, fill: int) -> Any:  # noqa: ARG001
 
 
 def _from_coordinates(places: Array, values: Array, shape: Any, rows: Rows) -> Array:
-    """Returns rows of a matrix that is given by where its values are.
+    """Returns rows of a sparse matrix in coordinate format.
 
     Args:
-        places: Shape (values, axes).
-        values: Shape (values,); those in the same place add up.
-        shape: The matrix' own.
-        rows: Which rows.
+        places: Shape (values, axes): the coordinates of each value.
+        values: Shape (values,). Values with the same coordinates add up.
+        shape: The shape of the matrix.
+        rows: The rows.
     """
     count, *others = (int(size) for size in shape)
     chosen = _numbers(rows, count)
@@ -212,7 +212,7 @@ def _from_frame(value: Any, rows: Rows, fill: int) -> Any:  # noqa: ARG001
 
 
 def _is_in_a_file(value: Any) -> bool:
-    """Tells whether a value reads its rows when they are asked for, as HDF5 and Zarr do."""
+    """Returns whether a value reads its rows on access, as datasets of HDF5 and Zarr do."""
     return hasattr(value, "chunks") and hasattr(value, "shape") and hasattr(value, "dtype")
 
 

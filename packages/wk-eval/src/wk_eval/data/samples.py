@@ -1,4 +1,4 @@
-"""The examples that an evaluation looks at, chosen once."""
+"""Chooses the examples of an evaluation."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,18 +14,18 @@ from wk_eval.data.endless import is_endless, knows_its_end
 from wk_eval.data.rows import Rows, count_rows, take_rows
 from wk_eval.data.structures import Arrays, describe, join, leaves, map_arrays, named, with_tuples
 
-# How many examples are drawn from data that do not say whether they come to an end.
+# The most examples to draw from data of unknown length.
 _MOST_UNKNOWN: Final = 1_000_000
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Examples: what goes into the model, and what should come out.
+    """Examples.
 
     Attributes:
-        inputs: What the model takes.
-        targets: What it should put out.
-        count: How many examples there are.
+        inputs: The model's inputs.
+        targets: Their targets.
+        count: The number of examples.
     """
 
     inputs: Arrays
@@ -33,41 +33,40 @@ class Samples:
     count: int
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Samples":
-        return self  # nobody changes it: copies of an evaluation look at the same ones
+        return self  # it never changes: copies of an evaluation share it
 
     def batches(self, size: int) -> Iterator[tuple[int, Arrays]]:
-        """Yields the inputs in batches, each with the number of its first example."""
+        """Yields the inputs in batches, each with the index of its first example."""
         for start in range(0, self.count, size):
             batch = slice(start, start + size)
             yield start, map_arrays(itemgetter(batch), self.inputs)
 
     def chosen(self, numbers: npt.NDArray[np.intp]) -> "Samples":
-        """Returns some of the examples, in a copy."""
+        """Returns a copy of some of the examples, by index."""
         inputs, targets = map_arrays(itemgetter(numbers), (self.inputs, self.targets))
         return Samples(inputs, targets, len(numbers))
 
     def named_inputs(self) -> dict[str, npt.NDArray[Any]]:
-        """Returns the inputs by name: `input` where there is one, else as the data names them."""
+        """Returns the inputs by name: a single one as `input`, else by the names in the data."""
         return named(self.inputs, "input")
 
 
 def draw_samples(data: Any, num_samples: int | None) -> Samples:
-    """Chooses examples from data, the same ones for the same data.
+    """Chooses examples from data, always the same for the same data.
 
-    Of arrays, which can be looked up anywhere, it takes examples at equal distances, from the
-    first one on: number ⌊i · n / num_samples⌋ of n. Of anything else it takes the first ones, in
-    the order in which they come.
+    From arrays it chooses examples at equal distances, from the first on: index
+    ⌊i · n / num_samples⌋ of n. From other data it chooses the first examples.
 
     Args:
         data: A tuple `(inputs, targets)` of arrays, which may be followed by sample weights; or
             batches of such tuples: a `tf.data.Dataset`, a Keras `PyDataset`, a PyTorch
-            `DataLoader` or any other iterable. Inputs and targets are arrays, or several of them
-            in a dictionary, a tuple or a list.
-        num_samples: How many; None for all.
+            `DataLoader` or any other iterable. Inputs and targets are arrays, or several arrays in
+            a dictionary, a tuple or a list.
+        num_samples: The number of examples; None for all.
 
     Raises:
-        ValueError: If there are no examples, or if arrays differ in their number; if all are wanted
-            of data that have no end.
+        ValueError: If there are no examples, if inputs and targets differ in their number, or if
+            `num_samples` is None for endless data.
         TypeError: If data are not as above.
     """
     if isinstance(data, tuple):
@@ -121,7 +120,7 @@ def _drawn_from_batches(data: Any, num_samples: int | None) -> Samples:
 
 
 def batches_of(data: Any) -> Iterable[Any]:
-    """Returns what yields the batches of data that come in batches, from the first one on.
+    """Returns an iterable of the batches of data, from the first on.
 
     Raises:
         TypeError: If data do not come in batches.
@@ -151,7 +150,7 @@ def _pair(values: tuple[Any, ...]) -> tuple[Any, Any]:
 def _taken(inputs: Any, targets: Any, rows: Rows = slice(None)) -> tuple[Any, Any]:
     """Returns rows of inputs and targets as NumPy arrays, with text for bytes.
 
-    What has rows of unequal length is filled up: inputs with 0, targets with -1.
+    Rows of unequal length are padded: inputs with 0, targets with -1.
     """
     return (
         map_arrays(lambda array: _as_text(take_rows(array, rows, 0)), inputs),
@@ -178,8 +177,8 @@ def _without_end(received: str) -> str:
 
 
 def _joined(drawn: list[tuple[Any, Any]]) -> tuple[Any, Any]:
-    """Returns batches as one, along the first axis.
+    """Joins batches along the first axis.
 
-    Batches of other sizes along other axes are padded: inputs with 0, targets with -1.
+    Batches that differ along other axes are padded: inputs with 0, targets with -1.
     """
     return join([pair[0] for pair in drawn], 0), join([pair[1] for pair in drawn], -1)

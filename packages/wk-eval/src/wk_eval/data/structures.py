@@ -13,7 +13,7 @@ Arrays: TypeAlias = npt.NDArray[Any] | dict[str, Any] | tuple[Any, ...]
 
 
 def map_arrays(function: Callable[[Any], Any], arrays: Any) -> Any:
-    """Returns arrays, or a nest of them, with a function applied to each one."""
+    """Returns nested arrays with a function applied to each array."""
     if isinstance(arrays, Mapping):
         return {name: map_arrays(function, each) for name, each in arrays.items()}
     if isinstance(arrays, tuple):
@@ -22,7 +22,7 @@ def map_arrays(function: Callable[[Any], Any], arrays: Any) -> Any:
 
 
 def with_tuples(arrays: Any) -> Any:
-    """Returns a nest of arrays with tuples for lists, as what takes `Arrays` knows it."""
+    """Returns nested arrays with tuples for lists, as `Arrays` has them."""
     if isinstance(arrays, Mapping):
         return {name: with_tuples(each) for name, each in arrays.items()}
     if _is_nest(arrays):
@@ -31,7 +31,7 @@ def with_tuples(arrays: Any) -> Any:
 
 
 def leaves(arrays: Any) -> Iterator[Any]:
-    """Yields the arrays of a nest."""
+    """Yields the arrays of a nested structure."""
     if isinstance(arrays, Mapping):
         arrays = tuple(arrays.values())
     if isinstance(arrays, tuple):
@@ -42,7 +42,7 @@ def leaves(arrays: Any) -> Iterator[Any]:
 
 
 def named(arrays: Arrays, name: str) -> dict[str, npt.NDArray[Any]]:
-    """Returns arrays by name: as they are named, numbered, or the one by the name given."""
+    """Returns arrays by name: a single one as `name`, others by theirs or as `name_0` and so on."""
     if isinstance(arrays, dict):
         return dict(arrays)
     if isinstance(arrays, tuple):
@@ -53,16 +53,16 @@ def named(arrays: Arrays, name: str) -> dict[str, npt.NDArray[Any]]:
 def select(
     arrays: Any, chosen: str | int | None, what: str, names: Sequence[str] | None = None
 ) -> Any:
-    """Returns the one of several arrays that is evaluated.
+    """Returns one of several arrays.
 
     Args:
-        arrays: One or several.
-        chosen: Its name or its position; None where there is but one.
-        what: What they are, for the error.
-        names: Names of arrays that go by position.
+        arrays: One array, or several.
+        chosen: The name or the position of the array; None for a single array.
+        what: What the arrays are, for the error.
+        names: The names of arrays that have positions.
 
     Raises:
-        ValueError: If there is none of that name or position, or if none was chosen of several.
+        ValueError: If there is no array of that name or position.
     """
     if isinstance(arrays, dict):
         if chosen in arrays:
@@ -87,7 +87,7 @@ def select(
 
 
 def describe(arrays: Any) -> str:
-    """Returns what can be said of arrays in an error: their shapes and types."""
+    """Returns the shapes and types of arrays, for an error."""
     if isinstance(arrays, Mapping):
         return "{" + ", ".join(f"{name!r}: {describe(each)}" for name, each in arrays.items()) + "}"
     if isinstance(arrays, tuple):
@@ -99,11 +99,11 @@ def describe(arrays: Any) -> str:
 
 
 def join(parts: list[Any], fill: int = 0) -> Any:
-    """Returns arrays that belong together, or nests of them, joined along the first axis.
+    """Joins arrays, or nested arrays of the same structure, along the first axis.
 
     Args:
-        parts: Arrays in order, or nests of them that are alike.
-        fill: What those are padded with that are smaller along another axis.
+        parts: The arrays, in order.
+        fill: The padding of arrays that are smaller along another axis.
     """
     first = parts[0]
     if isinstance(first, dict):
@@ -114,7 +114,7 @@ def join(parts: list[Any], fill: int = 0) -> Any:
 
 
 def _is_nest(arrays: Any) -> bool:
-    """Tells whether a list or a tuple holds arrays, instead of being one."""
+    """Returns whether a list or a tuple holds arrays, instead of being one."""
     return isinstance(arrays, (tuple, list)) and any(
         (is_tensor(each) and len(each.shape) > 0) or isinstance(each, Mapping) or _is_nest(each)
         for each in arrays

@@ -7,15 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 Vocabulary: TypeAlias = Sequence[str] | Callable[[Any], Sequence[str] | str]
-"""A list of tokens by number, or a function that turns an array of numbers into text."""
+"""A list of tokens, or a function from an array of token numbers to text."""
 
 
 def token_texts(example: npt.NDArray[Any], vocabulary: Vocabulary | None) -> list[str]:
-    """Returns the tokens of an example as text, without the padding behind them.
+    """Returns the tokens of an example as text, without the padding at the end.
 
     Args:
-        example: Shape (tokens,): numbers, of which 0 is padding where it comes last; or text.
-        vocabulary: What the numbers stand for; None for the numbers themselves.
+        example: Shape (tokens,): token numbers, with 0 at the end as padding, or text.
+        vocabulary: The tokens; None to show the numbers.
 
     Raises:
         ValueError: If a number is not in the vocabulary.

@@ -1,7 +1,7 @@
-"""Charts of a run's workspace, in the forms that `wandb.plot` draws.
+"""Curves, and charts for a run's workspace, as `wandb.plot` makes them.
 
-`wandb.plot.roc_curve` and `pr_curve` need scikit-learn and pandas for a few lines of arithmetic:
-these are drawn by the same charts of W&B without them.
+`wandb.plot.roc_curve` and `pr_curve` need scikit-learn and pandas for a few lines of arithmetic.
+The charts here use the same presets of W&B without them.
 """
 
 import itertools
@@ -15,19 +15,19 @@ import wandb
 
 Floats = npt.NDArray[np.floating[Any]]
 
-# The most cells of a matrix, and the most points of all curves together, that a chart shows.
+# The most rows of a chart: cells of a matrix, or points of all curves together.
 _MOST: Final = wandb.Table.MAX_ROWS
 _POINTS: Final = 200
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A curve through all thresholds at which it turns.
+    """A curve with a point for each threshold at which it changes.
 
     Attributes:
-        x: Shape (points,), in the order of falling thresholds.
+        x: Shape (points,), highest threshold first.
         y: Shape (points,).
-        area: The area below it; of a precision-recall curve the average precision.
+        area: The area below the curve; for a precision-recall curve, the average precision.
     """
 
     x: Floats
@@ -35,17 +35,17 @@ class Curve:
     area: float
 
     def thinned(self, most: int) -> Iterator[tuple[float, float]]:
-        """Yields points, as many as wanted at the most, both ends among them."""
+        """Yields at most `most` points, both ends included."""
         chosen = np.linspace(0, len(self.x) - 1, min(most, len(self.x))).round().astype(int)
         return zip(self.x[chosen], self.y[chosen], strict=True)
 
 
 def roc_curve(is_class: npt.NDArray[np.bool_], scores: Floats) -> Curve | None:
-    """Returns the true positive rate over the false positive rate; None where one has no meaning.
+    """Returns the true positive rate over the false positive rate; None if one is not defined.
 
     Args:
-        is_class: Shape (examples,): which examples are of the class.
-        scores: Shape (examples,): how much the model takes each for one.
+        is_class: Shape (examples,): whether an example has the class.
+        scores: Shape (examples,): the class' score for each example.
     """
     true_positives, false_positives = _counts(is_class, scores)
     if not true_positives[-1] or not false_positives[-1]:
@@ -55,11 +55,11 @@ def roc_curve(is_class: npt.NDArray[np.bool_], scores: Floats) -> Curve | None:
 
 
 def precision_recall_curve(is_class: npt.NDArray[np.bool_], scores: Floats) -> Curve | None:
-    """Returns the precision over the recall; None where no example is of the class.
+    """Returns the precision over the recall; None if no example has the class.
 
     Args:
-        is_class: Shape (examples,): which examples are of the class.
-        scores: Shape (examples,): how much the model takes each for one.
+        is_class: Shape (examples,): whether an example has the class.
+        scores: Shape (examples,): the class' score for each example.
     """
     true_positives, false_positives = _counts(is_class, scores)
     if not true_positives[-1]:
@@ -82,10 +82,10 @@ def _counts(is_class: npt.NDArray[np.bool_], scores: Floats) -> tuple[Floats, Fl
 
 
 def confusion_chart(counts: npt.NDArray[np.int64], labels: Sequence[str]) -> Any:
-    """Returns a confusion matrix as a chart, or None where it has more cells than a chart shows.
+    """Returns a confusion matrix as a chart, or None if it has more cells than a chart shows.
 
     Args:
-        counts: Shape (classes, classes): how often a class, by row, was taken for one, by column.
+        counts: Shape (classes, classes): examples by true class, in rows, and predicted class.
         labels: The names of the classes.
     """
     if counts.size > _MOST:
@@ -107,15 +107,15 @@ def confusion_chart(counts: npt.NDArray[np.int64], labels: Sequence[str]) -> Any
 def curve_chart(
     curves: dict[str, Curve], *, title: str, x: str, y: str, x_title: str, y_title: str
 ) -> Any:
-    """Returns a curve for each class as a chart, thinned out where there are too many points.
+    """Returns a chart with a curve for each class, with fewer points if there are too many.
 
     Args:
         curves: The curves, by class.
         title: The chart's title.
-        x: The column of the curves' x.
-        y: The column of the curves' y.
-        x_title: What is written along the x axis.
-        y_title: What is written along the y axis.
+        x: The name of the column of x values.
+        y: The name of the column of y values.
+        x_title: The title of the x axis.
+        y_title: The title of the y axis.
     """
     points = max(2, min(_POINTS, _MOST // max(len(curves), 1)))
     rows = [
@@ -132,7 +132,7 @@ def curve_chart(
 
 
 def bar_chart(values: dict[str, float], *, title: str, value: str) -> Any:
-    """Returns a bar for each class as a chart."""
+    """Returns a chart with a bar for each class."""
     table = wandb.Table(columns=["class", value], data=[list(each) for each in values.items()])
     return wandb.plot.bar(table, "class", value, title=title)
 
@@ -140,7 +140,7 @@ def bar_chart(values: dict[str, float], *, title: str, value: str) -> Any:
 def scatter_chart(
     x: npt.NDArray[Any], y: npt.NDArray[Any], *, title: str, x_title: str, y_title: str
 ) -> Any:
-    """Returns points as a chart, at equal distances in the data where there are too many."""
+    """Returns a chart of points, at equal distances in the data if there are too many."""
     chosen = np.arange(min(len(x), _MOST)) * len(x) // min(len(x), _MOST)
     rows = [[float(along), float(up)] for along, up in zip(x[chosen], y[chosen], strict=True)]
     table = wandb.Table(columns=[x_title, y_title], data=rows)

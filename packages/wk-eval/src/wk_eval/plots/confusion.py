@@ -1,4 +1,4 @@
-"""Which classes were taken for which, for any number of classes."""
+"""Confusion matrices of any number of classes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from wk_eval.plots.charts import confusion_chart
 from wk_eval.plots.drawings import confusion_picture
 
 MOST_CLASSES: Final = 1000
-"""The most classes that a matrix has, whose size is the square of their number."""
+"""The most classes of a matrix. Its size is the square of their number."""
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """A confusion matrix; above `MOST_CLASSES` of the classes that occur most often.
+    """A confusion matrix; with more than `MOST_CLASSES`, of the most frequent classes.
 
     Attributes:
-        counts: Shape (classes, classes): how often a class, by row, was taken for one, by column.
+        counts: Shape (classes, classes): examples by true class, in rows, and predicted class.
         labels: The names of the classes.
     """
 
@@ -35,7 +35,7 @@ class Confusion:
 
         Args:
             actual: Shape (pairs,): the numbers of the true classes.
-            predicted: Shape (pairs,): the numbers of the predicted ones.
+            predicted: Shape (pairs,): the numbers of the predicted classes.
             labels: The names of all classes.
         """
         numbers = np.concatenate([actual, predicted])
@@ -49,7 +49,7 @@ class Confusion:
         return cls(counts.reshape(size, size), [labels[number] for number in shown.tolist()])
 
     def report(self) -> dict[str, Any]:
-        """Returns the matrix as a chart and as a picture; neither where no class occurs."""
+        """Returns the matrix as a chart and as a picture; nothing if no class occurs."""
         if not len(self.labels):
             return {}
         return {
@@ -61,13 +61,14 @@ class Confusion:
 def shown_classes(
     occurrences: npt.NDArray[np.int64], most: int = MOST_CLASSES
 ) -> npt.NDArray[np.intp]:
-    """Returns the numbers of the classes that are shown: all of them where they are not many.
+    """Returns the numbers of the classes to show.
 
-    Else those that occur, and where these are too many the most frequent ones.
+    These are all classes, up to `MOST_CLASSES`. With more, they are the most frequent classes, and
+    only classes that occur.
 
     Args:
-        occurrences: Shape (classes,): how often each one occurs.
-        most: How many classes are shown.
+        occurrences: Shape (classes,): how often each class occurs.
+        most: The most classes to show, if there are more than `MOST_CLASSES`.
     """
     if len(occurrences) <= MOST_CLASSES:
         return np.arange(len(occurrences))
@@ -76,11 +77,11 @@ def shown_classes(
 
 
 def say_what_is_left_out(name: str, count: int) -> None:
-    """Says that not all classes are shown, where there are too many of them.
+    """Prints that not all classes are shown, if there are too many.
 
     Args:
         name: The callback's class.
-        count: How many classes there are.
+        count: The number of classes.
     """
     if count > MOST_CLASSES:
         wandb.termlog(

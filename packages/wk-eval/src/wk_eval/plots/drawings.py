@@ -1,4 +1,4 @@
-"""Pictures for the workspace of a run: confusion matrices, scatter plots, grids of examples."""
+"""Draws confusion matrices, scatter plots, masks and grids of examples."""
 
 import math
 from collections.abc import Sequence
@@ -9,23 +9,42 @@ import numpy.typing as npt
 from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
+from wk_eval.images import Pixels
+
 _BACKGROUND: Final = (255, 255, 255)
 _INK: Final = (30, 30, 40)
 _PALE: Final = np.array([239, 243, 255])
 _DARK: Final = np.array([8, 48, 107])
 _MARGIN: Final = 8
-_TILE: Final = 112  # the least width of a tile, so that its caption can be read
+# Colours of masks, for the first classes; further classes use them again.
+_COLOURS: Final = np.array(
+    [
+        (0, 0, 0),
+        (228, 26, 28),
+        (55, 126, 184),
+        (77, 175, 74),
+        (152, 78, 163),
+        (255, 127, 0),
+        (255, 255, 51),
+        (166, 86, 40),
+        (247, 129, 191),
+        (153, 153, 153),
+    ],
+    np.uint8,
+)
+_SHADE: Final = 0.5
+_TILE: Final = 112  # the least width of a tile with a legible caption
 _LINE: Final = 14
 _LABEL_LENGTH: Final = 14
-# Above this many classes the numbers and names in a matrix could not be read.
+# The most classes of a matrix with legible names and numbers.
 _READABLE: Final = 24
 
 
 def confusion_picture(counts: npt.NDArray[np.int64], labels: Sequence[str]) -> PILImage.Image:
-    """Draws a confusion matrix, each row shaded by its shares.
+    """Draws a confusion matrix; shades each cell by its share of the row.
 
     Args:
-        counts: Shape (classes, classes): how often a class, by row, was taken for one, by column.
+        counts: Shape (classes, classes): examples by true class, in rows, and predicted class.
         labels: The names of the classes.
     """
     classes = len(labels)
@@ -53,11 +72,11 @@ def confusion_picture(counts: npt.NDArray[np.int64], labels: Sequence[str]) -> P
 
 
 def _shaded(shares: npt.NDArray[Any], cell: int) -> PILImage.Image:
-    """Draws a square for each share, with a line between one and the next.
+    """Draws a square for each share, with lines between the squares.
 
     Args:
         shares: Shape (classes, classes).
-        cell: How many pixels there are from one square to the next.
+        cell: The distance from one square to the next, in pixels.
     """
     shades = (_PALE + (_DARK - _PALE) * shares[..., None]).astype(np.uint8)
     pixels = shades.repeat(cell, axis=0).repeat(cell, axis=1)
@@ -74,8 +93,8 @@ def scatter_picture(
     Args:
         x: Shape (points,).
         y: Shape (points,).
-        x_title: What is written along the x axis.
-        y_title: What is written along the y axis.
+        x_title: The title of the x axis.
+        y_title: The title of the y axis.
     """
     width, height, edge = 640, 420, 56
     picture = PILImage.new("RGB", (width, height), _BACKGROUND)
@@ -108,11 +127,11 @@ def scatter_picture(
 def grid_picture(
     pictures: Sequence[PILImage.Image], captions: Sequence[Sequence[str]]
 ) -> PILImage.Image:
-    """Draws pictures side by side in rows, each with lines of text below it.
+    """Draws pictures in rows, each with lines of text below it.
 
     Args:
         pictures: One or more.
-        captions: The lines of each.
+        captions: The lines of text of each picture.
     """
     columns = math.ceil(math.sqrt(len(pictures)))
     rows = math.ceil(len(pictures) / columns)
@@ -130,8 +149,22 @@ def grid_picture(
     return grid
 
 
+def draw_mask(picture: PILImage.Image, mask: Pixels) -> PILImage.Image:
+    """Draws the classes of a picture's pixels in colours; class 0 stays as it is.
+
+    Args:
+        picture: The picture, of any size.
+        mask: Shape (height, width).
+    """
+    colours = _COLOURS[np.where(mask == 0, 0, (mask - 1) % (len(_COLOURS) - 1) + 1)]
+    size = (mask.shape[1], mask.shape[0])
+    shown = np.asarray(picture.convert("RGB").resize(size))
+    mixed = np.where((mask == 0)[..., None], shown, (1 - _SHADE) * shown + _SHADE * colours)
+    return PILImage.fromarray(mixed.astype(np.uint8))
+
+
 def _tile(picture: PILImage.Image) -> PILImage.Image:
-    """Returns a picture at a size at which it and its caption can be seen."""
+    """Returns a picture in a size at which it and its caption are legible."""
     larger = max(1, math.ceil(_TILE / picture.width))
     smaller = max(1, max(picture.size) // (2 * _TILE))
     size = (picture.width * larger // smaller, picture.height * larger // smaller)
@@ -158,7 +191,7 @@ def _width(text: str) -> int:
 
 
 def _upright(text: str) -> PILImage.Image:
-    """Returns a text that is read from below."""
+    """Returns a text that runs upwards."""
     label = PILImage.new("RGB", (_width(text) + 2, _LINE + 2), _BACKGROUND)
     ImageDraw.Draw(label).text((0, 0), text, _INK, _font())
     return label.rotate(90, expand=True)

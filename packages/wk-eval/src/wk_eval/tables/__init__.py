@@ -1,1 +1,1 @@
-"""Tables that go to the disk behind the training, and from there to W&B."""
+"""Tables that a background thread writes to the disk and logs to W&B."""

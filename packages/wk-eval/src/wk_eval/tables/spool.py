@@ -1,4 +1,4 @@
-"""Rows of a table, in a file."""
+"""Rows and pixels on the disk, in files without a name."""
 
 import json
 import tempfile
@@ -18,13 +18,13 @@ _PART: Final = 1 << 20
 
 
 class RowFile:
-    """Appends rows to a file without a name and reads single ones back.
+    """Appends rows to a file, and reads single rows back.
 
-    In memory each takes eight bytes, for its place in the file. One thread may append while
+    Each row takes eight bytes of memory, for its place in the file. One thread may append while
     others read.
 
     Args:
-        directory: Where the file lies; it is gone with this object.
+        directory: The directory of the file. The file is removed with this object.
     """
 
     def __init__(self, directory: str) -> None:
@@ -37,7 +37,7 @@ class RowFile:
         return len(self._ends)
 
     def extend(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Appends rows, whose cells JSON must take."""
+        """Appends rows of cells that JSON can represent."""
         written, ends = bytearray(), array("Q")
         start = self._ends[-1] if self._ends else 0
         for row in rows:
@@ -70,10 +70,10 @@ class RowFile:
 
 
 class PixelFile:
-    """Holds the pixels of images until they are encoded.
+    """Keeps the pixels of images in a file until they are encoded.
 
-    Whoever adds images to a table need not wait for that, and memory does not grow meanwhile: to
-    write pixels down takes a small part of the time that their encoding takes.
+    So memory does not grow with the images that wait. Writing pixels takes a small part of the time
+    that encoding takes.
     """
 
     def __init__(self) -> None:
@@ -85,13 +85,13 @@ class PixelFile:
 
     @property
     def is_used(self) -> bool:
-        """Whether there have been any pixels."""
+        """Whether any pixels have been written."""
         return self._end > 0
 
     def write(self, pixels: Pixels) -> int:
-        """Writes pixels down; returns where they are."""
+        """Writes pixels; returns their place in the file."""
         with self._lock:
-            if not self._waiting:  # all have been taken: begin again
+            if not self._waiting:  # all have been read: begin again
                 self._end = 0
             start = self._file.seek(self._end)
             self._file.write(np.ascontiguousarray(pixels).data)
@@ -100,7 +100,7 @@ class PixelFile:
         return start
 
     def read(self, start: int, shape: tuple[int, ...]) -> Pixels:
-        """Returns pixels, for the one time that they are needed."""
+        """Returns pixels; to be called once for each place."""
         pixels = np.empty(shape, np.uint8)
         with self._lock:
             self._file.seek(start)

@@ -1,4 +1,4 @@
-"""What the ready-made evaluations share."""
+"""The base class of the ready-made evaluations."""
 
 import abc
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,36 +26,36 @@ _MOST_SHOWN: Final = 16
 
 
 class Results(Protocol):
-    """Collects the predictions of one epoch and says what they amount to.
+    """Collects the predictions of one epoch and evaluates them.
 
-    All of it is called in the background thread, where pictures and charts take nobody's time.
+    The background thread calls all methods, so pictures and charts do not delay the training.
     """
 
     def add_batch(self, start: int, outputs: Any) -> None:
-        """Takes what the model put out for the examples from number `start` on."""
+        """Adds the model's outputs for the examples from index `start` on."""
 
     def worst_first(self) -> npt.NDArray[np.intp]:
-        """Returns the numbers of the examples, those that the model did worst at first."""
+        """Returns example indices, worst prediction first."""
 
     def cells(self, number: int) -> list[Any]:
-        """Returns the cells that tell how the model did at an example."""
+        """Returns an example's cells in the result columns."""
 
     def caption(self, number: int) -> list[str]:
-        """Returns short lines that tell how the model did at an example."""
+        """Returns short lines of text about the prediction for an example."""
 
     def tracked_values(self) -> list[Any]:
-        """Returns the one value of each example that is followed over the epochs."""
+        """Returns the value of each example that `PredictionHistory` records."""
 
     def report(self) -> Mapping[str, Any]:
-        """Returns the numbers, charts and pictures that go to the run, by key."""
+        """Returns metrics, charts and pictures for the run, by key."""
 
 
 class Evaluation(WandbEvalCallback):
     """Base class of the ready-made evaluations.
 
-    A subclass looks at the samples in `_inspect`, names its columns, and makes the `Results` of
-    each evaluation. The thread that trains only predicts, a batch at a time; what becomes of the
-    predictions is done behind it.
+    A subclass checks the samples in `_inspect`, names its columns, and makes the `Results` of each
+    evaluation. The training thread only predicts, a batch at a time. The background thread does
+    everything else.
     """
 
     _result_columns: Sequence[str]
@@ -99,11 +99,11 @@ class Evaluation(WandbEvalCallback):
         return {**super().__getstate__(), "_data": None}
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Chooses the examples, looks whether the model fits them, and logs them.
+        """Chooses the examples, checks that the model fits them, and logs them.
 
         Raises:
-            ValueError: If data, model and arguments do not fit.
-            TypeError: If the data are of no kind that can be evaluated.
+            ValueError: If data, model and arguments do not fit together.
+            TypeError: If the data are of a kind that is not supported.
         """
         if not self._run.disabled:
             self._end()
@@ -119,11 +119,11 @@ class Evaluation(WandbEvalCallback):
             self._log.last = self._log_history
 
     def add_ground_truth(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Has the examples written to the data table."""
+        """Writes the examples to the data table, in the background."""
         self._log.submit(partial(self.data_table.write, self._data_rows()))
 
     def add_model_predictions(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Predicts, and has the predictions written to their table and summed up for the run."""
+        """Predicts; the background writes the predictions to their table, and a row to the run."""
         results = self._new_results()
         with self._predicting().batches(self._samples, self._batch_size) as batches:
             for start, outputs in batches:
@@ -134,27 +134,31 @@ class Evaluation(WandbEvalCallback):
             self._log.log(partial(self._row, number, results))
 
     def init_data_table(self, column_names: list[str]) -> None:
-        """Makes `data_table` an empty table, whose columns take values of one type each."""
+        """Sets `data_table` to an empty table, whose columns take values of one type each."""
         self.data_table = self._log.table(column_names)
+
+    def init_pred_table(self, column_names: list[str]) -> None:
+        """Sets `pred_table` to an empty table, whose columns take values of one type each."""
+        self.pred_table = self._log.table(column_names, source=self.data_table_ref)
 
     @abc.abstractmethod
     def _inspect(self, outputs: Any) -> None:
-        """Checks samples and options, given what the model puts out for the first sample."""
+        """Checks samples and options, given the model's outputs for the first samples."""
 
     @abc.abstractmethod
     def _new_results(self) -> Results:
-        """Returns what collects an epoch's predictions."""
+        """Returns an empty `Results` for an epoch."""
 
     @abc.abstractmethod
     def _truth_cells(self, number: int) -> list[Any]:
-        """Returns the cells that tell what is true of an example."""
+        """Returns an example's cells in the truth columns."""
 
     def _predicted_cells(self, known: list[Any], number: int, results: Results) -> list[Any]:
-        """Returns a row of predictions without the epoch, given the row of the example."""
+        """Returns a row of the predictions without the epoch, given the example's row."""
         return [*known, *results.cells(number)]
 
     def _picture(self, known: list[Any], number: int, results: Results) -> PILImage.Image | None:  # noqa: ARG002
-        """Returns what a grid shows of an example, given its row; None if there is no picture."""
+        """Returns an example's picture for a grid, given its row; None if it has no picture."""
         for cell in known:
             if isinstance(cell, TableImage):
                 return PILImage.fromarray(cell.content.pixels())
@@ -185,7 +189,7 @@ class Evaluation(WandbEvalCallback):
         type: str = "dataset",  # noqa: A002  W&B's own word for it
         table_name: str | None = None,
     ) -> None:
-        """Logs the examples as an artifact that has the name of the data."""
+        """Logs the examples as an artifact with the name of the data."""
         super().log_data_table(name or self._name, type, table_name or f"{self._name}_data")
 
     def _chosen_output(self, outputs: Any) -> Any:
@@ -193,7 +197,7 @@ class Evaluation(WandbEvalCallback):
         return select(with_tuples(outputs), self._output, "outputs", names)
 
     def _shown_cells(self, number: int) -> dict[str, Any]:
-        """Returns the cells that show what goes into the model, by column."""
+        """Returns the cells that show an example's inputs, by column."""
         if self._show is not None:
             shown = self._show(map_arrays(lambda array: array[number], self._samples.inputs))
             return shown if isinstance(shown, dict) else {"input": shown}
@@ -216,7 +220,7 @@ class Evaluation(WandbEvalCallback):
         )
 
     def _row(self, epoch: int, results: Results) -> dict[str, Any]:
-        """Returns the row that the run gets."""
+        """Returns the row for the run."""
         row = {
             "epoch": epoch,
             **results.report(),
@@ -225,7 +229,7 @@ class Evaluation(WandbEvalCallback):
         return {f"{self._name}/{key}": value for key, value in row.items() if value is not None}
 
     def _worst_predictions(self, results: Results) -> Any:
-        """Returns the hardest examples: a grid of pictures, or a table where there are none."""
+        """Returns the worst predictions as a grid of pictures, or as a table without pictures."""
         numbers = [int(number) for number in results.worst_first()[:_MOST_SHOWN]]
         rows = [self.data_table_ref.store.read(number) for number in numbers]
         pictures = [
@@ -241,7 +245,7 @@ class Evaluation(WandbEvalCallback):
         return wandb.Table(columns=columns, data=cells)
 
     def _log_history(self) -> None:
-        """Logs how the predictions moved; done last."""
+        """Logs the history of the predictions, as the last table."""
         if not len(self._history):
             return
         table = self._log.table(

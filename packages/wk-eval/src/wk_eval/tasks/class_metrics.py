@@ -1,4 +1,4 @@
-"""How a classifier does, class by class."""
+"""Metrics and curves of each class of a classifier."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ class ClassSummary:
 
     Attributes:
         labels: The names of the classes.
-        support: Shape (classes,): how many examples are of the class.
-        predicted: Shape (classes,): how many were taken for one.
-        true_positives: Shape (classes,): how many of these rightly.
+        support: Shape (classes,): the number of examples of each class.
+        predicted: Shape (classes,): the number of examples predicted as each class.
+        true_positives: Shape (classes,): the number of them predicted rightly.
     """
 
     labels: Sequence[str]
@@ -30,17 +30,17 @@ class ClassSummary:
 
     @property
     def precision(self) -> Floats:
-        """The share of right ones in those predicted; NaN where none was."""
+        """The precision of each class; NaN for a class that was never predicted."""
         return _share(self.true_positives, self.predicted)
 
     @property
     def recall(self) -> Floats:
-        """The share found of those that there are; NaN where there are none."""
+        """The recall of each class; NaN for a class without examples."""
         return _share(self.true_positives, self.support)
 
     @property
     def f1(self) -> Floats:
-        """The harmonic mean of the two; NaN where the class neither is nor was predicted."""
+        """The F1 of each class; NaN for a class without examples and predictions."""
         return _share(2 * self.true_positives, self.support + self.predicted)
 
     def averages(self) -> dict[str, float]:
@@ -53,9 +53,12 @@ class ClassSummary:
         }
 
     def table(self, **more: dict[str, float]) -> wandb.Table:
-        """Returns a row for each class, with more columns by label where they are known.
+        """Returns a table with a row for each class.
 
-        Where there are very many classes, those have a row that occur.
+        With very many classes, only the classes that occur have a row.
+
+        Args:
+            **more: More columns: values by class label. A cell without a value is None.
         """
         shown = shown_classes(self.support + self.predicted, wandb.Table.MAX_ROWS)
         columns: list[str | int] = [
@@ -86,16 +89,16 @@ class ClassSummary:
 def class_curves(
     labels: Sequence[str], of_class: Callable[[int], npt.NDArray[np.bool_]], scores: Floats
 ) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
-    """Returns charts of precision over recall and of the ROC, and the areas below the curves.
+    """Returns precision-recall and ROC charts, and the areas below the curves.
 
     Args:
         labels: The names of the classes.
-        of_class: Tells which examples are of a class, by its number: shape (examples,).
+        of_class: Returns whether each example has a class, given its number: shape (examples,).
         scores: Shape (examples, classes): the probabilities.
 
     Returns:
-        The charts by key, and by column of a table of classes the areas by label. Classes for
-        which a curve has no meaning are in neither.
+        The charts, by key; and the areas, by column of the table of classes and by label. A class
+        whose curve is not defined is in neither.
     """
     precisions: dict[str, Curve] = {}
     rocs: dict[str, Curve] = {}

@@ -15,53 +15,54 @@ from wk_eval.tasks.classification_results import ClassificationResults
 from wk_eval.tasks.multi_label_results import MultiLabelResults
 from wk_eval.tasks.scores import Scores
 
-# The most scores that are kept to draw curves of: 200 MB of them.
+# The most scores to keep for curves: 200 MB.
 _MOST_SCORES = 50_000_000
 
 
 class ClassificationEval(Evaluation):
-    """Looks at what a classifier predicts for examples of the validation data, epoch by epoch.
+    """Logs what a classifier predicts for examples of the validation data, epoch by epoch.
 
-    The table of predictions has, for each example, what the model took it for, how sure it was
-    of that, what else it might have been, and the loss; the hardest examples come first. The run
-    gets, under `val/`: accuracy, loss, and macro-averaged precision, recall and F1; a confusion
-    matrix, as a chart and as a picture; precision-recall and ROC curves of each class; a summary
-    of each class; and a grid of the hardest examples. A last table, `moves`, has each example's
-    prediction in each of the epochs.
+    The table of predictions has a row for each example, worst prediction first: the predicted
+    class, its probability, the loss, and the likeliest classes. The run gets, under `val/`:
+    accuracy, loss, and macro-averaged precision, recall and F1; a confusion matrix, as a chart and
+    as a picture; precision-recall and ROC curves of each class; a summary of each class; and a grid
+    of the worst predictions. When training ends, the table `moves` gets each example's prediction
+    in each epoch.
 
-    All of it is about the examples that were chosen: of arrays `num_samples` at equal distances,
-    of other data the first ones.
+    The evaluation chooses its examples when training begins: from arrays `num_samples` at equal
+    distances, from other data the first `num_samples`.
 
     Args:
-        data: `(inputs, targets)`, or anything that yields such tuples in batches: a
+        data: `(inputs, targets)`, or an iterable of such tuples in batches: a
             `tf.data.Dataset`, a `PyDataset`, a `DataLoader`, a generator. Targets are class
             numbers, shape (n,) or (n, 1), one-hot rows, shape (n, classes), or with
             `multi_label` rows of zeros and ones.
         labels: The names of the classes, in a list or by number. Defaults to their numbers.
-        multi_label: Whether an example can be of several classes, or of none. Defaults to False.
-        from_logits: Whether the model puts out logits instead of probabilities. Defaults to what
-            the loss of `model.compile` says.
-        top_k: How many of the likeliest classes are listed. Defaults to 3.
-        threshold: The probability from which a class counts as predicted, where the model puts
-            out one for each by itself. Defaults to 0.5.
-        curves: Whether curves are drawn; they need the scores of all examples and classes in
-            memory. Defaults to True.
-        num_samples: How many examples are looked at; None for all. Defaults to 100.
-        batch_size: How many examples are predicted at once. Defaults to 32.
-        output: Which of several outputs, and of the targets that belong to them, by name or by
-            position.
-        show: What the tables show of an example: a function that takes its input and returns a
-            cell, or cells by column. Defaults to pictures, text and numbers as they are.
-        name: The name of the data: of the artifact of examples, and in front of the keys. Name it
-            where there are several evaluations. Defaults to `"val"`.
-        run: The run to log to. Defaults to the active one.
-        every: After every how many epochs it evaluates. Defaults to 1.
+        multi_label: Whether an example can have several classes, or none. Defaults to False.
+        from_logits: Whether the model returns logits instead of probabilities. Defaults to the
+            setting of the compiled loss.
+        top_k: The number of likeliest classes to list. Defaults to 3.
+        threshold: With `multi_label`, the probability from which a class counts as predicted.
+            Defaults to 0.5.
+        curves: Whether to draw curves. They need the scores of all examples and classes in memory.
+            Defaults to True.
+        num_samples: The number of examples to evaluate; None for all. Defaults to 100.
+        batch_size: The number of examples predicted at once. Defaults to 32.
+        output: The output to evaluate and its targets, by name or by position, if the model has
+            several outputs.
+        show: A function that takes an example's input and returns the cell that the tables show,
+            or cells by column. Defaults to pictures, text and numbers as they are.
+        name: The name of the data: of the artifact of examples, and the first part of the keys.
+            Several evaluations of a run need different names. Defaults to `"val"`.
+        run: The run to log to. Defaults to the active run.
+        every: Evaluate every how many epochs. Epochs are counted over the whole training, also
+            across several calls of `fit` and in a resumed training. Defaults to 1.
         aliases: Aliases of each version of the predictions, besides `latest`.
 
     Raises:
-        wandb.Error: If no run is given or active, or if it is finished.
-        ValueError: If an argument is not as above; when training begins, if data, labels and
-            model do not fit.
+        wandb.Error: If no run is given or active, or if the run is finished.
+        ValueError: If an argument is not as above; and when training begins, if data, labels and
+            model do not fit together.
 
     Example:
         ```python

@@ -1,4 +1,4 @@
-"""What a classifier predicted in one epoch."""
+"""The predictions of a classifier in one epoch."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -11,18 +11,18 @@ from wk_eval.tasks.class_metrics import ClassSummary, class_curves
 from wk_eval.tasks.scores import Scores
 
 LEAST: Final = 1e-7
-"""What stands for a probability of 0, whose loss would be infinite; as in Keras."""
+"""The lowest probability in a loss, which would be infinite for 0; as in Keras."""
 
 
 class ClassificationResults:
-    """Collects what a classifier predicted for examples of one class each.
+    """Collects a classifier's predictions for examples of one class each.
 
     Args:
         classes: Shape (examples,): the number of each example's class.
         labels: The names of the classes.
         scores: Turns outputs into probabilities.
-        top_k: How many of the likeliest classes are kept.
-        curves: Whether all probabilities are kept, for curves.
+        top_k: The number of likeliest classes to keep.
+        curves: Whether to keep all probabilities, for curves.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class ClassificationResults:
         return correct
 
     def worst_first(self) -> npt.NDArray[np.intp]:
-        """Returns the examples of the highest loss first."""
+        """Returns example indices, highest loss first."""
         return np.argsort(-np.where(self._known, self._losses, np.inf), kind="stable")
 
     def cells(self, number: int) -> list[Any]:
-        """Returns prediction, whether it is right, its probability, the loss and the likeliest."""
-        if not self._known[number]:  # the model put out NaN
+        """Returns prediction, correctness, probability, loss, likeliest labels and their scores."""
+        if not self._known[number]:  # the model returned NaN
             return [None, False, None, None, [], []]
         labels = [self._labels[each] for each in self._top[number]]
         scores = [float(each) for each in self._top_scores[number]]
@@ -76,7 +76,7 @@ class ClassificationResults:
         return [labels[0], bool(self._correct[number]), scores[0], loss, labels, scores]
 
     def caption(self, number: int) -> list[str]:
-        """Returns what it is, and what it was taken for."""
+        """Returns the true label, and the predicted label with its probability."""
         prediction, _, confidence, *_ = self.cells(number)
         taken_for = "NaN" if prediction is None else f"{prediction} {confidence:.0%}"
         return [f"is {self._labels[self._classes[number]]}", f"taken for {taken_for}"]

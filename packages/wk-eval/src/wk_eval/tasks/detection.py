@@ -17,46 +17,47 @@ from wk_eval.tasks.detection_results import DetectionResults
 
 
 class DetectionEval(Evaluation):
-    """Looks at the boxes that a detector finds in images of the validation data.
+    """Logs the boxes that a detector predicts for images of the validation data.
 
-    The tables show the images with their boxes, true and predicted, with scores. The table of
-    predictions has how many boxes of each image were found, how many were missed, how many are
-    false alarms, and the F1; the hardest images come first. The run gets, under `val/`:
+    The tables show the images with their true boxes and their predicted boxes with scores. The
+    table of predictions has a row for each image, worst prediction first: the numbers of true
+    positives, false negatives and false positives, and the F1. The run gets, under `val/`:
     precision, recall and F1, the average precision of each class and their mean, precision-recall
-    curves, and a grid of the hardest images, true boxes in green and predicted ones in red. A last
-    table, `moves`, has each image's F1 in each of the epochs.
+    curves, and a grid of the worst predictions, true boxes in green and predicted boxes in red.
+    When training ends, the table `moves` gets each image's F1 in each epoch.
 
-    All of it is about the examples that were chosen: of arrays `num_samples` at equal distances,
-    of other data the first ones.
+    The evaluation chooses its examples when training begins: from arrays `num_samples` at equal
+    distances, from other data the first `num_samples`.
 
     Args:
-        data: `(images, boxes)`, or anything that yields such tuples in batches: a
+        data: `(images, boxes)`, or an iterable of such tuples in batches: a
             `tf.data.Dataset`, a `PyDataset`, a `DataLoader`, a generator. Boxes are a dictionary:
-            `boxes`, shape (n, boxes, 4), and `labels` (or `classes`), shape (n, boxes), with -1
-            in the places that are not in use; or lists of arrays of any length.
-        labels: The names of the classes, in a list or by number. Needed, since no model tells how
-            many there are.
-        box_format: What the four numbers of a box are, in the data and in what the model puts out,
-            under Keras' names. Defaults to `"xyxy"`.
-        decode: Turns what the model puts out for a batch into a dictionary as above, with `scores`
-            (or `confidence`), shape (n, boxes). Defaults to None: the model puts out one, as the
-            detectors of KerasHub do.
-        threshold: The score from which a box counts as found, and is shown. Defaults to 0.5.
-        iou_threshold: The intersection over union from which a box is right. Defaults to 0.5.
-        num_samples: How many examples are looked at; None for all. Defaults to 100.
-        batch_size: How many examples are predicted at once. Defaults to 8.
-        output: Which of several outputs, and of the targets that belong to them, by name or by
-            position.
-        name: The name of the data: of the artifact of examples, and in front of the keys. Name it
-            where there are several evaluations. Defaults to `"val"`.
-        run: The run to log to. Defaults to the active one.
-        every: After every how many epochs it evaluates. Defaults to 1.
+            `boxes`, shape (n, boxes, 4), and `labels` (or `classes`), shape (n, boxes), with the
+            class -1 for padding; or lists of arrays of any length.
+        labels: The names of the classes, in a list or by number. Required: a model does not say how
+            many classes it has.
+        box_format: The meaning of the four numbers of a box, in the data and in the outputs, under
+            Keras' names. Defaults to `"xyxy"`.
+        decode: A function from the outputs for a batch to a dictionary as above with `scores` (or
+            `confidence`), shape (n, boxes). Defaults to None, for a model that returns such a
+            dictionary, as KerasHub's detectors do.
+        threshold: The score from which a box counts as a detection and is shown. Defaults to 0.5.
+        iou_threshold: The intersection over union from which a detection is right. Defaults to 0.5.
+        num_samples: The number of examples to evaluate; None for all. Defaults to 100.
+        batch_size: The number of examples predicted at once. Defaults to 8.
+        output: The output to evaluate and its targets, by name or by position, if the model has
+            several outputs.
+        name: The name of the data: of the artifact of examples, and the first part of the keys.
+            Several evaluations of a run need different names. Defaults to `"val"`.
+        run: The run to log to. Defaults to the active run.
+        every: Evaluate every how many epochs. Epochs are counted over the whole training, also
+            across several calls of `fit` and in a resumed training. Defaults to 1.
         aliases: Aliases of each version of the predictions, besides `latest`.
 
     Raises:
-        wandb.Error: If no run is given or active, or if it is finished.
-        ValueError: If an argument is not as above; when training begins, if data, labels and
-            model do not fit.
+        wandb.Error: If no run is given or active, or if the run is finished.
+        ValueError: If an argument is not as above; and when training begins, if data, labels and
+            model do not fit together.
 
     Example:
         ```python
@@ -198,7 +199,7 @@ class DetectionEval(Evaluation):
         return [known[0], image, *results.cells(number)]
 
     def _picture(self, known: list[Any], number: int, results: Results) -> PILImage.Image:
-        """Returns the image with the true boxes in green and the predicted ones in red."""
+        """Returns the image with the true boxes in green and the predicted boxes in red."""
         assert isinstance(results, DetectionResults)
         picture = PILImage.fromarray(known[1].content.pixels()).convert("RGB")
         scale = max(1, 224 // max(picture.size))
@@ -211,7 +212,7 @@ class DetectionEval(Evaluation):
         return picture
 
     def _to_boxes(self, outputs: Any) -> list[Boxes]:
-        """Returns the boxes that a batch of outputs means, a picture each."""
+        """Returns the boxes of each picture in a batch of outputs."""
         if self._decode is not None:
             outputs = self._decode(outputs)
         described = checked_boxes(outputs, "Outputs", scores=True)

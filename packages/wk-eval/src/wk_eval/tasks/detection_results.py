@@ -1,4 +1,4 @@
-"""What a detector found in pictures in one epoch."""
+"""The detected boxes of one epoch."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,9 +19,9 @@ class DetectionResults:
     Args:
         truth: The true boxes of each example.
         labels: The names of the classes.
-        to_boxes: Turns a batch of outputs into boxes, given the number of its first example.
+        to_boxes: Turns a batch of outputs into the boxes of each picture.
         threshold: The score from which a box counts as a detection; the curves use all boxes.
-        iou_threshold: The intersection over union that is enough.
+        iou_threshold: The intersection over union from which a box is right.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class DetectionResults:
         return 2 * true_positives / whole if whole else 1.0
 
     def worst_first(self) -> npt.NDArray[np.intp]:
-        """Returns the examples of the lowest F1 first."""
+        """Returns example indices, lowest F1 first."""
         return np.argsort([self._f1(number) for number in range(len(self._truth))], kind="stable")
 
     def cells(self, number: int) -> list[Any]:
@@ -81,7 +81,7 @@ class DetectionResults:
         return [self._f1(number) for number in range(len(self._truth))]
 
     def report(self) -> dict[str, Any]:
-        """Returns precision, recall and F1 of what counts, and the average precisions of all."""
+        """Returns precision, recall and F1 at the threshold, and the average precisions."""
         counts = np.array([self._counts(number) for number in range(len(self._truth))])
         true_positives, false_negatives, false_positives = counts.sum(axis=0).tolist()
         curves = {
@@ -117,7 +117,7 @@ class DetectionResults:
         return report
 
     def _curve(self, number: int) -> Curve | None:
-        """Returns the precision over the recall of a class; None where there are none of it."""
+        """Returns the precision over the recall of a class; None if no true box has it."""
         there_are = sum(int((boxes.classes == number).sum()) for boxes in self._truth)
         if not there_are:
             return None
@@ -141,7 +141,7 @@ _NO_BOXES = Boxes(np.empty((0, 4)), np.empty(0, np.intp), np.empty(0))
 
 
 def _matched(detected: Boxes, truth: Boxes, enough: float) -> npt.NDArray[np.bool_]:
-    """Returns which boxes are right; they come in the order of their scores."""
+    """Returns which boxes are right. The boxes are sorted, highest score first."""
     right = np.zeros(len(detected), bool)
     if not len(truth):
         return right

@@ -1,4 +1,4 @@
-"""What a classifier predicted in one epoch, where examples can be of several classes."""
+"""The predictions of a classifier in one epoch, for examples of several classes."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -11,20 +11,20 @@ from wk_eval.tasks.class_metrics import ClassSummary, class_curves
 from wk_eval.tasks.classification_results import LEAST
 from wk_eval.tasks.scores import Scores
 
-# The most names of classes that a cell lists.
+# The most class names that a cell lists.
 _MOST_NAMES: Final = 100
 
 
 class MultiLabelResults:
-    """Collects what a classifier predicted for examples of any number of classes.
+    """Collects a classifier's predictions for examples of any number of classes.
 
     Args:
-        classes: Shape (examples, classes): which examples are of which class.
+        classes: Shape (examples, classes): whether an example has a class.
         labels: The names of the classes.
         scores: Turns outputs into probabilities.
-        top_k: How many of the likeliest classes are kept.
+        top_k: The number of likeliest classes to keep.
         threshold: The probability from which a class counts as predicted.
-        curves: Whether all probabilities are kept, for curves.
+        curves: Whether to keep all probabilities, for curves.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class MultiLabelResults:
         return self._known & exact
 
     def worst_first(self) -> npt.NDArray[np.intp]:
-        """Returns the examples of the highest loss first."""
+        """Returns example indices, highest loss first."""
         return np.argsort(-np.where(self._known, self._losses, np.inf), kind="stable")
 
     def cells(self, number: int) -> list[Any]:
-        """Returns the same as for single labels; the confidence is that of the least sure class."""
-        if not self._known[number]:  # the model put out NaN
+        """Returns the same as for single labels; the confidence is of the least certain class."""
+        if not self._known[number]:  # the model returned NaN
             return [[], False, None, None, [], []]
         return [
             self._names(self._predicted[number]),
@@ -89,7 +89,7 @@ class MultiLabelResults:
         ]
 
     def caption(self, number: int) -> list[str]:
-        """Returns what it is, and what it was taken for."""
+        """Returns the true labels, and the predicted labels."""
         is_, taken_for = self._names(self._classes[number]), self._names(self._predicted[number])
         return [f"is {', '.join(is_) or 'none'}", f"taken for {', '.join(taken_for) or 'none'}"]
 
@@ -98,7 +98,7 @@ class MultiLabelResults:
         return [", ".join(self._names(row)) for row in self._predicted]
 
     def report(self) -> dict[str, Any]:
-        """Returns metrics, what was taken for what, the curves and the summary of the classes."""
+        """Returns metrics, the confusion matrix, the curves and the summary of the classes."""
         truth, predicted = self._classes[self._known], self._predicted[self._known]
         summary = ClassSummary(
             self._labels,
@@ -135,8 +135,8 @@ def _taken_for(
 ) -> npt.NDArray[np.int64]:
     """Returns a confusion matrix with a last row and column for none.
 
-    On the diagonal are the classes that were found. A class that was missed was taken for each
-    class that was predicted wrongly in its place, or for none.
+    The diagonal counts true positives. A false negative counts in the column of each class that is
+    a false positive of the same example, or in the last column if there is none.
     """
     classes = truth.shape[1]
     counts = np.zeros((classes + 1, classes + 1), np.int64)

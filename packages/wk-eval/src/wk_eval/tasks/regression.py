@@ -14,38 +14,39 @@ from wk_eval.tasks.regression_results import RegressionResults
 
 
 class RegressionEval(Evaluation):
-    """Looks at the numbers that a model predicts for examples of the validation data.
+    """Logs the numbers that a model predicts for examples of the validation data.
 
-    The table of predictions has the prediction and the error, which is the prediction less the
-    target, of each example; the largest errors come first. The run gets, under `val/`: the mean
-    absolute error, the root of the mean squared error, the largest error and R²; the residuals
-    over the predictions, as a chart and as a picture; and the hardest examples. A last table,
-    `moves`, has each example's prediction in each of the epochs.
+    The table of predictions has a row for each example, largest error first: the prediction and the
+    error, which is the prediction minus the target. The run gets, under `val/`: the mean absolute
+    error, the root mean squared error, the largest error and R²; the residuals over the
+    predictions, as a chart and as a picture; and the worst predictions. When training ends, the
+    table `moves` gets each example's prediction in each epoch.
 
-    All of it is about the examples that were chosen: of arrays `num_samples` at equal distances,
-    of other data the first ones.
+    The evaluation chooses its examples when training begins: from arrays `num_samples` at equal
+    distances, from other data the first `num_samples`.
 
     Args:
-        data: `(inputs, targets)`, or anything that yields such tuples in batches: a
+        data: `(inputs, targets)`, or an iterable of such tuples in batches: a
             `tf.data.Dataset`, a `PyDataset`, a `DataLoader`, a generator. Targets are numbers,
             shape (n,) or (n, values).
-        labels: The names of the values, where there are several. Defaults to their numbers.
-        num_samples: How many examples are looked at; None for all. Defaults to 100.
-        batch_size: How many examples are predicted at once. Defaults to 32.
-        output: Which of several outputs, and of the targets that belong to them, by name or by
-            position.
-        show: What the tables show of an example: a function that takes its input and returns a
-            cell, or cells by column. Defaults to pictures, text and numbers as they are.
-        name: The name of the data: of the artifact of examples, and in front of the keys. Name it
-            where there are several evaluations. Defaults to `"val"`.
-        run: The run to log to. Defaults to the active one.
-        every: After every how many epochs it evaluates. Defaults to 1.
+        labels: The names of the values, if a target has several. Defaults to their numbers.
+        num_samples: The number of examples to evaluate; None for all. Defaults to 100.
+        batch_size: The number of examples predicted at once. Defaults to 32.
+        output: The output to evaluate and its targets, by name or by position, if the model has
+            several outputs.
+        show: A function that takes an example's input and returns the cell that the tables show,
+            or cells by column. Defaults to pictures, text and numbers as they are.
+        name: The name of the data: of the artifact of examples, and the first part of the keys.
+            Several evaluations of a run need different names. Defaults to `"val"`.
+        run: The run to log to. Defaults to the active run.
+        every: Evaluate every how many epochs. Epochs are counted over the whole training, also
+            across several calls of `fit` and in a resumed training. Defaults to 1.
         aliases: Aliases of each version of the predictions, besides `latest`.
 
     Raises:
-        wandb.Error: If no run is given or active, or if it is finished.
-        ValueError: If an argument is not as above; when training begins, if data, labels and
-            model do not fit.
+        wandb.Error: If no run is given or active, or if the run is finished.
+        ValueError: If an argument is not as above; and when training begins, if data, labels and
+            model do not fit together.
 
     Example:
         ```python
@@ -98,14 +99,14 @@ class RegressionEval(Evaluation):
         if not all(kind in "biuf" for kind in kinds) or max(targets.ndim, outputs.ndim) > 2:
             raise ValueError(
                 "Targets and outputs must be numbers, shape (n,) or (n, values). Received: "
-                f"targets={describe(targets)}, outputs={describe(outputs)}; which of several is "
-                "meant, say with `output`"
+                f"targets={describe(targets)}, outputs={describe(outputs)}; choose one of "
+                "several with `output`"
             )
         self._values = targets.reshape(len(targets), -1).astype(np.float64)
         count = self._values.shape[1]
         if outputs.reshape(len(outputs), -1).shape[1] != count:
             raise ValueError(
-                "The model must put out as many values as there are targets. Received: "
+                "The model must return as many values as there are targets. Received: "
                 f"targets={describe(targets)}, outputs={describe(outputs)}"
             )
         named = self._given_labels is not None

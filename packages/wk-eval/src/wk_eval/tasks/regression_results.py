@@ -1,4 +1,4 @@
-"""What a model of numbers predicted in one epoch."""
+"""The predicted numbers of one epoch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,7 +34,7 @@ class RegressionResults:
         return self._predictions - self._targets
 
     def worst_first(self) -> npt.NDArray[np.intp]:
-        """Returns the examples of the largest error first, those without a number before all."""
+        """Returns example indices, largest error first, and NaN before all."""
         size = np.abs(self._errors).mean(axis=1)
         return np.argsort(-np.where(np.isnan(size), np.inf, size), kind="stable")
 
@@ -43,13 +43,13 @@ class RegressionResults:
         return [*self._predictions[number].tolist(), *self._errors[number].tolist()]
 
     def caption(self, number: int) -> list[str]:
-        """Returns what it is, and what it was taken for."""
+        """Returns the targets, and the predictions."""
         is_ = ", ".join(f"{value:.4g}" for value in self._targets[number])
         taken_for = ", ".join(f"{value:.4g}" for value in self._predictions[number])
         return [f"is {is_}", f"taken for {taken_for}"]
 
     def tracked_values(self) -> list[Any]:
-        """Returns the predictions; of several values the mean absolute errors."""
+        """Returns the predictions; the mean absolute errors if there are several values."""
         single = len(self._labels) == 1
         values = self._predictions[:, 0] if single else np.abs(self._errors).mean(axis=1)
         return list(map(float, values))
@@ -70,7 +70,7 @@ class RegressionResults:
 
 
 def _metrics(targets: npt.NDArray[np.float64], errors: npt.NDArray[np.float64]) -> dict[str, float]:
-    """Returns the metrics of errors, shape (examples, values); R² only where targets differ."""
+    """Returns the metrics of errors, shape (examples, values); R² only if the targets differ."""
     metrics = {
         "mae": float(np.abs(errors).mean()),
         "rmse": float(np.sqrt((errors**2).mean())),

@@ -1,4 +1,4 @@
-"""Probabilities from what a classifier puts out."""
+"""Probabilities from a classifier's outputs."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,7 +10,7 @@ from wk_eval.data.structures import describe
 
 Floats = npt.NDArray[np.float64]
 
-# How far from 0, from 1 or from a sum of 1 the rounding of half precision can take a probability.
+# The rounding error of half precision, of a probability or of a sum of probabilities.
 _TOLERANCE: Final = 0.02
 
 
@@ -19,10 +19,10 @@ class Scores:
     """Turns outputs into a probability for each class.
 
     Attributes:
-        classes: How many classes there are.
+        classes: The number of classes.
         from_logits: Whether the outputs are logits.
-        independent: Whether each class has a probability by itself, instead of all making up 1.
-        binary: Whether the one output tells the second of two classes from the first.
+        independent: Whether each class has a probability of its own, instead of a sum of 1.
+        binary: Whether the model has one output, the score of the second of two classes.
     """
 
     classes: int
@@ -40,23 +40,23 @@ class Scores:
         from_logits: bool | None,
         independent: bool,
     ) -> "Scores":
-        """Finds out what outputs mean.
+        """Returns how to turn a model's outputs into probabilities.
 
         Args:
-            model: The model, whose loss tells of logits.
-            outputs: What it puts out for a batch of examples.
-            output: Which of several outputs they are.
-            from_logits: What the user says of logits, if anything.
-            independent: Whether an example can be of several classes.
+            model: The model. Its loss says whether outputs are logits.
+            outputs: Its outputs for a batch of examples.
+            output: The name or the position of these outputs among several.
+            from_logits: Whether outputs are logits; None to ask the loss.
+            independent: Whether an example can have several classes.
 
         Raises:
             ValueError: If the outputs do not have a score for each class.
         """
         if not isinstance(outputs, np.ndarray) or outputs.ndim < 2 or outputs.dtype.kind != "f":
             raise ValueError(
-                "The model must put out a score for each class, shape (n, classes), or a single "
-                f"one for two, shape (n, 1). Received: outputs={describe(outputs)}; which of "
-                "several is meant, say with `output`"
+                "The model must return a score for each class, shape (n, classes), or a single "
+                f"one for two, shape (n, 1). Received: outputs={describe(outputs)}; choose one "
+                "of several with `output`"
             )
         if from_logits is None:
             from_logits = bool(getattr(loss_of(model, output), "from_logits", False))
@@ -84,7 +84,7 @@ class Scores:
         return probabilities
 
     def _check(self, values: Floats) -> None:
-        values = values[np.isfinite(values).all(axis=-1)]  # a model that has diverged has none
+        values = values[np.isfinite(values).all(axis=-1)]  # a diverged model has none
         if not values.size:
             return
         low, high, sums = values.min(), values.max(), values.sum(axis=-1)
@@ -101,7 +101,7 @@ class Scores:
 
 
 def loss_of(model: Any, output: str | int | None) -> Any:
-    """Returns the loss that a model was compiled with, that of one of several outputs."""
+    """Returns the compiled loss of a model, or of one of its outputs."""
     loss = getattr(model, "loss", None)
     if isinstance(loss, dict):
         return loss.get(output)
@@ -113,7 +113,7 @@ def loss_of(model: Any, output: str | int | None) -> Any:
 
 
 def _softmax(logits: Floats) -> Floats:
-    with np.errstate(invalid="ignore"):  # infinite logits have no shares, which NaN says
+    with np.errstate(invalid="ignore"):  # the shares of infinite logits are NaN
         powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     shares: Floats = powers / powers.sum(axis=-1, keepdims=True)
     return shares

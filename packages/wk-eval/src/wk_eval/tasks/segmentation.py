@@ -10,9 +10,10 @@ from PIL import Image as PILImage
 
 from wk_eval.arrays import is_tensor
 from wk_eval.data.labels import Labels, class_names
-from wk_eval.data.masks import NO_CLASS, masks_of_targets, painted
+from wk_eval.data.masks import NO_CLASS, masks_of_targets
 from wk_eval.data.structures import describe
 from wk_eval.images import encode_png
+from wk_eval.plots.drawings import draw_mask
 from wk_eval.tables.image import TableImage
 from wk_eval.tables.pixel_source import PixelSource
 from wk_eval.tables.wandb_internals import image_type
@@ -22,45 +23,45 @@ from wk_eval.tasks.segmentation_results import SegmentationResults
 
 
 class SegmentationEval(Evaluation):
-    """Looks at the masks that a model predicts for images of the validation data.
+    """Logs the masks that a model predicts for images of the validation data.
 
-    The tables show the images with their masks, true and predicted, and the names of the classes.
-    The table of predictions has each image's intersection over union (IoU), the mean over the
-    classes that it has or was given, and the share of right pixels; the hardest images come first.
-    The run gets, under `val/`: the IoU of each class and their mean, the share of right pixels, a
-    bar chart, and a grid of the hardest images, with what is true beside what was predicted. A
-    last table, `moves`, has each image's IoU in each of the epochs.
+    The tables show the images with their true and predicted masks and the names of the classes. The
+    table of predictions has a row for each image, worst prediction first: the intersection over
+    union (IoU), as the mean over the classes in either mask, and the pixel accuracy. The run gets,
+    under `val/`: the IoU of each class and their mean, the pixel accuracy, a bar chart, and a grid
+    of the worst predictions, true masks beside predicted masks. When training ends, the table
+    `moves` gets each image's IoU in each epoch.
 
-    All of it is about the examples that were chosen: of arrays `num_samples` at equal distances,
-    of other data the first ones.
+    The evaluation chooses its examples when training begins: from arrays `num_samples` at equal
+    distances, from other data the first `num_samples`.
 
     Args:
-        data: `(images, masks)`, or anything that yields such tuples in batches: a
+        data: `(images, masks)`, or an iterable of such tuples in batches: a
             `tf.data.Dataset`, a `PyDataset`, a `DataLoader`, a generator. Masks are class
             numbers, shape (n, height, width) or (n, height, width, 1), or one-hot, shape
-            (n, height, width, classes). The model puts out scores of the classes, shape
+            (n, height, width, classes). The model's outputs are scores of the classes, shape
             (n, height, width, classes), or of the second of two, shape (n, height, width, 1).
         labels: The names of the classes, in a list or by number. Defaults to their numbers.
-        ignore: A class number that is no class, as of pixels nobody has looked at. Defaults to
-            None.
-        from_logits: Whether the one score of two classes is a logit instead of a probability.
-            Defaults to what the loss of `model.compile` says.
-        num_samples: How many examples are looked at; None for all. Defaults to 100.
-        batch_size: How many examples are predicted at once. Defaults to 8.
-        output: Which of several outputs, and of the targets that belong to them, by name or by
-            position.
-        show: What is shown of an example: a function that takes its input and returns the image,
-            as an array. Defaults to the input itself, and with several inputs to the first image.
-        name: The name of the data: of the artifact of examples, and in front of the keys. Name it
-            where there are several evaluations. Defaults to `"val"`.
-        run: The run to log to. Defaults to the active one.
-        every: After every how many epochs it evaluates. Defaults to 1.
+        ignore: A class number to ignore, as that of pixels without a label. Defaults to None.
+        from_logits: With two classes and one score, whether the score is a logit instead of a
+            probability. Defaults to the setting of the compiled loss.
+        num_samples: The number of examples to evaluate; None for all. Defaults to 100.
+        batch_size: The number of examples predicted at once. Defaults to 8.
+        output: The output to evaluate and its targets, by name or by position, if the model has
+            several outputs.
+        show: A function that takes an example's input and returns the image to show, as an array.
+            Defaults to the first image among the inputs.
+        name: The name of the data: of the artifact of examples, and the first part of the keys.
+            Several evaluations of a run need different names. Defaults to `"val"`.
+        run: The run to log to. Defaults to the active run.
+        every: Evaluate every how many epochs. Epochs are counted over the whole training, also
+            across several calls of `fit` and in a resumed training. Defaults to 1.
         aliases: Aliases of each version of the predictions, besides `latest`.
 
     Raises:
-        wandb.Error: If no run is given or active, or if it is finished.
-        ValueError: If an argument is not as above; when training begins, if data, labels and
-            model do not fit.
+        wandb.Error: If no run is given or active, or if the run is finished.
+        ValueError: If an argument is not as above; and when training begins, if data, labels and
+            model do not fit together.
 
     Example:
         ```python
@@ -119,9 +120,9 @@ class SegmentationEval(Evaluation):
     def _inspect(self, outputs: Any) -> None:
         if not isinstance(outputs, np.ndarray) or outputs.ndim not in (3, 4):
             raise ValueError(
-                "The model must put out a score of each class for each pixel, shape (n, height, "
-                f"width, classes). Received: outputs={describe(outputs)}; which of several is "
-                "meant, say with `output`"
+                "The model must return a score of each class for each pixel, shape (n, height, "
+                f"width, classes). Received: outputs={describe(outputs)}; choose one of "
+                "several with `output`"
             )
         classes = 2 if outputs.ndim == 3 else max(2, outputs.shape[-1])
         if classes >= NO_CLASS:
@@ -134,7 +135,7 @@ class SegmentationEval(Evaluation):
         if not isinstance(self._image_cell(0), TableImage):
             raise ValueError(
                 "There must be an image, shape (height, width) or (height, width, channels). "
-                f"Received: inputs={describe(self._samples.inputs)}; what is to be shown, say with "
+                f"Received: inputs={describe(self._samples.inputs)}; choose the image with "
                 "`show`"
             )
 
@@ -162,11 +163,11 @@ class SegmentationEval(Evaluation):
         return [known[0], image, *results.cells(number)]
 
     def _picture(self, known: list[Any], number: int, results: Results) -> PILImage.Image:
-        """Returns the image with what is true, and beside it with what was predicted."""
+        """Returns the image with its true mask, beside the image with the predicted mask."""
         assert isinstance(results, SegmentationResults)
         picture = PILImage.fromarray(known[1].content.pixels())
-        truth = painted(picture, self._masks[number].astype(np.uint8))
-        predicted = painted(picture, results.mask(number))
+        truth = draw_mask(picture, self._masks[number].astype(np.uint8))
+        predicted = draw_mask(picture, results.mask(number))
         both = PILImage.new("RGB", (2 * truth.width + 2, truth.height), (255, 255, 255))
         both.paste(truth, (0, 0))
         both.paste(predicted, (truth.width + 2, 0))
@@ -180,7 +181,7 @@ class SegmentationEval(Evaluation):
         return {**names, NO_CLASS: names.get(NO_CLASS, "(not a number)")}
 
     def _image_cell(self, number: int) -> Any:
-        """Returns the first image among the inputs, or what `show` makes of them."""
+        """Returns the first image among the inputs, or the image that `show` returns."""
         shown = super()._shown_cells(number)
         images = [cell for cell in shown.values() if isinstance(cell, TableImage)]
         if images:
@@ -196,7 +197,7 @@ class SegmentationEval(Evaluation):
         masks = masks_of_targets(targets, classes)
         if masks.shape[1:] != tuple(size):
             raise ValueError(
-                f"Masks must be of the size that the model puts out, {tuple(size)}, as class "
+                f"Masks must have the size of the outputs, {tuple(size)}, as class "
                 f"numbers or one-hot. Received: {received}"
             )
         numbers = np.unique(masks)

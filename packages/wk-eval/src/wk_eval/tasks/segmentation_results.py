@@ -1,4 +1,4 @@
-"""What a model predicted for the pixels of images in one epoch."""
+"""The predicted masks of one epoch."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -19,8 +19,8 @@ class SegmentationResults:
     Args:
         masks: The true masks, shape (examples, height, width).
         labels: The names of the classes.
-        ignore: A number in them that is no class.
-        from_logits: Whether the one score of two classes is a logit.
+        ignore: A class number to ignore.
+        from_logits: With one score for two classes, whether the score is a logit.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class SegmentationResults:
         self._files: list[bytes] = [b""] * len(masks)
         self._ious = np.full(len(masks), np.nan)
         self._right = np.full(len(masks), np.nan)
-        # One column more for pixels without a number.
+        # The last column counts pixels with NaN scores.
         self._counts = np.zeros((len(labels), len(labels) + 1), np.int64)
 
     def add_batch(self, start: int, outputs: npt.NDArray[Any]) -> None:
@@ -62,16 +62,16 @@ class SegmentationResults:
             return np.asarray(picture)
 
     def worst_first(self) -> npt.NDArray[np.intp]:
-        """Returns the examples of the lowest IoU first."""
+        """Returns example indices, lowest IoU first."""
         return np.argsort(self._ious, kind="stable")
 
     def cells(self, number: int) -> list[Any]:
-        """Returns IoU and share of right pixels; None where all pixels are ignored."""
+        """Returns IoU and pixel accuracy; None if all pixels are ignored."""
         both = (float(self._ious[number]), float(self._right[number]))
         return [value if np.isfinite(value) else None for value in both]
 
     def caption(self, number: int) -> list[str]:
-        """Returns what is where, and the IoU."""
+        """Returns which half shows what, and the IoU."""
         return ["true | predicted", f"IoU {self._ious[number]:.2f}"]
 
     def tracked_values(self) -> list[Any]:
@@ -79,7 +79,7 @@ class SegmentationResults:
         return [float(value) for value in self._ious]
 
     def report(self) -> dict[str, Any]:
-        """Returns the IoU of each class and of all, and the share of right pixels."""
+        """Returns the IoU of each class, their mean, and the pixel accuracy."""
         ious = dict(zip(self._labels, _ious(self._counts).tolist(), strict=True))
         known = {label: iou for label, iou in ious.items() if np.isfinite(iou)}
         if not known:
@@ -92,7 +92,7 @@ class SegmentationResults:
         }
 
     def _count(self, truth: npt.NDArray[Any], predicted: Pixels) -> npt.NDArray[np.int64]:
-        """Returns how many pixels of a class, by row, were taken for one, by column."""
+        """Returns the numbers of pixels by true class, in rows, and predicted class, in columns."""
         classes = len(self._labels)
         counted = np.ones(truth.shape, bool) if self._ignore is None else truth != self._ignore
         column = np.where(predicted == NO_CLASS, classes, predicted)[counted].astype(np.int64)
@@ -101,7 +101,7 @@ class SegmentationResults:
 
 
 def _ious(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Returns each class' IoU; NaN where it neither is nor was predicted."""
+    """Returns the IoU of each class; NaN for a class in neither mask."""
     true_positives = counts.diagonal()
     union = counts.sum(axis=1) + counts.sum(axis=0)[: len(counts)] - true_positives
     ious: npt.NDArray[np.float64] = np.divide(

@@ -12,40 +12,41 @@ from wk_eval.tasks.classification import ClassificationEval
 
 
 class TextClassificationEval(ClassificationEval):
-    """Looks at what a model predicts for texts of the validation data, epoch by epoch.
+    """Logs what a classifier predicts for texts of the validation data, epoch by epoch.
 
-    It does what `ClassificationEval` does, with the same arguments, and shows the examples as
-    text: strings as they are, rows of token numbers by means of a vocabulary.
+    It logs the same as `ClassificationEval`, with the same arguments, and shows the examples as
+    text: strings as they are, token numbers as the tokens of a vocabulary.
 
     Args:
-        data: `(texts, targets)`, or anything that yields such tuples in batches: a
+        data: `(texts, targets)`, or an iterable of such tuples in batches: a
             `tf.data.Dataset`, a `PyDataset`, a `DataLoader`, a generator. Texts are strings, shape
             (n,) or (n, 1), or token numbers, shape (n, tokens), where 0 at the end is padding.
-        vocabulary: What the numbers stand for: a list, as `TextVectorization.get_vocabulary()`
-            returns it, or a function from an array of numbers to a text or to a list of tokens.
-            Defaults to None: numbers are shown.
+        vocabulary: The tokens: a list, as `TextVectorization.get_vocabulary()` returns it, or a
+            function from an array of token numbers to a text or to a list of tokens. Defaults to
+            None, which shows the numbers.
         labels: The names of the classes, in a list or by number. Defaults to their numbers.
-        multi_label: Whether an example can be of several classes, or of none. Defaults to False.
-        from_logits: Whether the model puts out logits instead of probabilities. Defaults to what
-            the loss of `model.compile` says.
-        top_k: How many of the likeliest classes are listed. Defaults to 3.
-        threshold: The probability from which a class counts as predicted with `multi_label`.
+        multi_label: Whether an example can have several classes, or none. Defaults to False.
+        from_logits: Whether the model returns logits instead of probabilities. Defaults to the
+            setting of the compiled loss.
+        top_k: The number of likeliest classes to list. Defaults to 3.
+        threshold: With `multi_label`, the probability from which a class counts as predicted.
             Defaults to 0.5.
-        curves: Whether curves are drawn. Defaults to True.
-        num_samples: How many examples are looked at; None for all. Defaults to 100.
-        batch_size: How many examples are predicted at once. Defaults to 32.
-        output: Which of several outputs, and of the targets that belong to them, by name or by
-            position.
-        name: The name of the data: of the artifact of examples, and in front of the keys. Name it
-            where there are several evaluations. Defaults to `"val"`.
-        run: The run to log to. Defaults to the active one.
-        every: After every how many epochs it evaluates. Defaults to 1.
+        curves: Whether to draw curves. Defaults to True.
+        num_samples: The number of examples to evaluate; None for all. Defaults to 100.
+        batch_size: The number of examples predicted at once. Defaults to 32.
+        output: The output to evaluate and its targets, by name or by position, if the model has
+            several outputs.
+        name: The name of the data: of the artifact of examples, and the first part of the keys.
+            Several evaluations of a run need different names. Defaults to `"val"`.
+        run: The run to log to. Defaults to the active run.
+        every: Evaluate every how many epochs. Epochs are counted over the whole training, also
+            across several calls of `fit` and in a resumed training. Defaults to 1.
         aliases: Aliases of each version of the predictions, besides `latest`.
 
     Raises:
-        wandb.Error: If no run is given or active, or if it is finished.
-        ValueError: If an argument is not as above; when training begins, if data, labels,
-            vocabulary and model do not fit.
+        wandb.Error: If no run is given or active, or if the run is finished.
+        ValueError: If an argument is not as above; and when training begins, if data, labels,
+            vocabulary and model do not fit together.
 
     Example:
         ```python

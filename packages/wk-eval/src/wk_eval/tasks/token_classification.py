@@ -17,41 +17,42 @@ from wk_eval.tasks.token_classification_results import TokenResults
 
 
 class TokenClassificationEval(Evaluation):
-    """Looks at the classes that a model gives to the tokens of texts, as parts of speech or names.
+    """Logs the classes that a model gives to the tokens of texts, as parts of speech or names.
 
-    The table of predictions has, for each text, the tokens, what they are and what they were taken
-    for, the wrong ones by themselves, and the share of right ones; the hardest texts come first.
-    The run gets, under `val/`: the share of right tokens, macro-averaged precision, recall and
-    F1, a confusion matrix, as a chart and as a picture, a summary of each class, and the hardest
-    texts. A last table, `moves`, has each text's share of right tokens in each of the epochs.
+    The table of predictions has a row for each text, worst prediction first: the tokens, their true
+    and predicted classes, the wrong predictions, and the accuracy. The run gets, under `val/`: the
+    accuracy over all tokens, macro-averaged precision, recall and F1; a confusion matrix, as a
+    chart and as a picture; a summary of each class; and the worst predictions. When training ends,
+    the table `moves` gets each text's accuracy in each epoch.
 
-    All of it is about the examples that were chosen: of arrays `num_samples` at equal distances,
-    of other data the first ones.
+    The evaluation chooses its examples when training begins: from arrays `num_samples` at equal
+    distances, from other data the first `num_samples`.
 
     Args:
-        data: `(texts, targets)`, or anything that yields such tuples in batches: a
+        data: `(texts, targets)`, or an iterable of such tuples in batches: a
             `tf.data.Dataset`, a `PyDataset`, a `DataLoader`, a generator. Texts are token numbers
-            or tokens, targets are class numbers, both of the shape (n, tokens).
+            or tokens, and targets are class numbers, both of shape (n, tokens).
         labels: The names of the classes, in a list or by number. Defaults to their numbers.
-        vocabulary: What the token numbers stand for: a list, or a function from an array of
-            numbers to a list of tokens. Defaults to None: numbers are shown.
-        ignore: A class number that is no class, as that of padding. Defaults to -1.
-        from_logits: Whether the model puts out logits instead of probabilities. Defaults to what
-            the loss of `model.compile` says.
-        num_samples: How many examples are looked at; None for all. Defaults to 100.
-        batch_size: How many examples are predicted at once. Defaults to 32.
-        output: Which of several outputs, and of the targets that belong to them, by name or by
-            position.
-        name: The name of the data: of the artifact of examples, and in front of the keys. Name it
-            where there are several evaluations. Defaults to `"val"`.
-        run: The run to log to. Defaults to the active one.
-        every: After every how many epochs it evaluates. Defaults to 1.
+        vocabulary: The tokens: a list, or a function from an array of token numbers to a list of
+            tokens. Defaults to None, which shows the numbers.
+        ignore: A class number to ignore, as that of padding. Defaults to -1.
+        from_logits: Whether the model returns logits instead of probabilities. Defaults to the
+            setting of the compiled loss.
+        num_samples: The number of examples to evaluate; None for all. Defaults to 100.
+        batch_size: The number of examples predicted at once. Defaults to 32.
+        output: The output to evaluate and its targets, by name or by position, if the model has
+            several outputs.
+        name: The name of the data: of the artifact of examples, and the first part of the keys.
+            Several evaluations of a run need different names. Defaults to `"val"`.
+        run: The run to log to. Defaults to the active run.
+        every: Evaluate every how many epochs. Epochs are counted over the whole training, also
+            across several calls of `fit` and in a resumed training. Defaults to 1.
         aliases: Aliases of each version of the predictions, besides `latest`.
 
     Raises:
-        wandb.Error: If no run is given or active, or if it is finished.
-        ValueError: If an argument is not as above; when training begins, if data, labels,
-            vocabulary and model do not fit.
+        wandb.Error: If no run is given or active, or if the run is finished.
+        ValueError: If an argument is not as above; and when training begins, if data, labels,
+            vocabulary and model do not fit together.
 
     Example:
         ```python
@@ -115,9 +116,9 @@ class TokenClassificationEval(Evaluation):
     def _inspect(self, outputs: Any) -> None:
         if not isinstance(outputs, np.ndarray) or outputs.ndim != 3:
             raise ValueError(
-                "The model must put out a score of each class for each token, shape (n, tokens, "
-                f"classes). Received: outputs={describe(outputs)}; which of several is meant, say "
-                "with `output`"
+                "The model must return a score of each class for each token, shape (n, tokens, "
+                f"classes). Received: outputs={describe(outputs)}; choose one of "
+                "several with `output`"
             )
         scores = Scores.of_model(
             self.model,

@@ -1,4 +1,4 @@
-"""What a model took the tokens of texts for in one epoch."""
+"""The predicted classes of the tokens of texts in one epoch."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,13 +12,13 @@ from wk_eval.tasks.scores import Scores
 
 
 class TokenResults:
-    """Collects the classes that tokens were given.
+    """Collects the predicted classes of tokens.
 
     Args:
-        classes: Shape (texts, tokens): the true classes; -1 where there is none.
+        classes: Shape (texts, tokens): the true classes; -1 for tokens without one.
         labels: The names of the classes.
         scores: Turns outputs into probabilities.
-        tokens: Gives the tokens of a text, by its number.
+        tokens: Returns the tokens of a text, given its index.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class TokenResults:
 
     @property
     def _shares(self) -> npt.NDArray[np.float64]:
-        """The share of right tokens in each text; NaN where none counts."""
+        """The accuracy of each text; NaN for a text without classes."""
         right = ((self._predicted == self._classes) & self._counted).sum(axis=1)
         count = self._counted.sum(axis=1)
         shares: npt.NDArray[np.float64] = np.divide(
@@ -52,22 +52,22 @@ class TokenResults:
         return shares
 
     def worst_first(self) -> npt.NDArray[np.intp]:
-        """Returns the texts of the lowest share of right tokens first."""
+        """Returns text indices, lowest accuracy first."""
         return np.argsort(self._shares, kind="stable")
 
     def cells(self, number: int) -> list[Any]:
-        """Returns the predicted classes, what is wrong about them, and the share of right ones."""
+        """Returns the predicted classes, the wrong predictions, and the accuracy."""
         counted = self._counted[number]
         predicted = [self._name(each) for each in self._predicted[number][counted]]
         share = float(self._shares[number])
         return [predicted, "; ".join(self._mistakes(number)), share if share == share else None]
 
     def caption(self, number: int) -> list[str]:
-        """Returns the first mistakes."""
+        """Returns the first wrong predictions."""
         return self._mistakes(number)[:2]
 
     def tracked_values(self) -> list[Any]:
-        """Returns the share of right tokens of each text."""
+        """Returns the accuracy of each text."""
         return [float(share) for share in self._shares]
 
     def report(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class TokenResults:
         }
 
     def _mistakes(self, number: int) -> list[str]:
-        """Returns, for each wrong token, what it is and what it was taken for."""
+        """Returns the token, its true and its predicted class, for each wrong prediction."""
         tokens = self._tokens(number)
         truth, predicted = self._classes[number], self._predicted[number]
         wrong = np.flatnonzero(self._counted[number] & (truth != predicted)).tolist()

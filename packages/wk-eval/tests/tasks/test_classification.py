@@ -10,7 +10,6 @@ import wandb
 from sklearn import metrics
 
 from wk_eval import ClassificationEval
-from wk_eval.plots.charts import precision_recall_curve, roc_curve
 from wk_testing.classifier import classes, classifier, images
 from wk_testing.tables import logged_tables
 
@@ -328,19 +327,3 @@ def test_bad_arguments(offline_run, arguments, telling):
     offline_run()
     with pytest.raises(ValueError, match=telling):
         ClassificationEval((X, Y), **arguments)
-
-
-@pytest.mark.backend_free
-def test_curves_with_equal_scores():
-    generator = np.random.default_rng(0)
-    for _ in range(20):
-        truth = generator.integers(0, 2, 30).astype(bool)
-        scores = generator.integers(0, 5, 30) / 5.0
-        roc, precision = roc_curve(truth, scores), precision_recall_curve(truth, scores)
-        x, y, _ = metrics.roc_curve(truth, scores, drop_intermediate=False)
-        assert np.allclose(roc.x, x)
-        assert np.allclose(roc.y, y)
-        assert roc.area == pytest.approx(metrics.roc_auc_score(truth, scores))
-        assert precision.area == pytest.approx(metrics.average_precision_score(truth, scores))
-    assert roc_curve(np.ones(3, bool), np.zeros(3)) is None
-    assert precision_recall_curve(np.zeros(3, bool), np.zeros(3)) is None

@@ -99,10 +99,9 @@ def add_file(artifact: wandb.Artifact, path: str, write: Callable[[IO[bytes]], o
 def reference_to(artifact: wandb.Artifact, entry: Any) -> Any:
     """Returns an entry of the same path that refers to an entry of an artifact.
 
-    The upload of whatever it is added to puts the server's id in the place of the client's, so
-    `artifact` must have been logged before. Stands on `ArtifactManifestEntry` and on the id of an
-    artifact within its client. Without them, the entry itself is returned: the file is listed as
-    one of the other artifact's own.
+    The upload replaces the client's id of `artifact` by the server's, so `artifact` must have been
+    logged before. Stands on `ArtifactManifestEntry` and `Artifact._client_id`. Without them, the
+    entry itself is returned, and the artifact that gets it lists the file as its own.
     """
     client_id = getattr(artifact, "_client_id", None)
     make = _entry_class()
@@ -153,7 +152,7 @@ class UnregisteredTable(wandb.Table):
     _log_type: ClassVar[str | None] = None  # type: ignore[assignment]
 
     def refer_to(self, artifact: wandb.Artifact, path: str) -> None:
-        """Sets the artifact that wandb refers to where the table is logged again.
+        """Sets the artifact that wandb refers to when the table is logged again.
 
         Stands on `_set_artifact_target`. Without it, the table is stored again.
         """
@@ -164,7 +163,7 @@ class UnregisteredTable(wandb.Table):
 
 
 def linked_table(cell: Any) -> wandb.Table | None:
-    """Returns the table that a cell links to a row of; None if the cell is no link.
+    """Returns the table whose row a cell links to; None if the cell is not a link.
 
     Links are what `wandb.Table.get_index` returns. Stands on their `_table`. Without it, links are
     plain numbers.
@@ -173,7 +172,7 @@ def linked_table(cell: Any) -> wandb.Table | None:
 
 
 def artifacts_of_links(links: Sequence[Any]) -> list[wandb.Artifact]:
-    """Returns the artifacts of the tables that links refer to, of those that were logged.
+    """Returns the artifacts of the tables that links refer to, if the tables were logged.
 
     Stands on `_artifact_target` of tables. Without it, no table is known to be in an artifact.
     """
@@ -219,11 +218,11 @@ class ColumnTypeMap:
 
     @property
     def is_known(self) -> bool:
-        """Whether wandb describes the columns in the way that is known here."""
+        """Whether this wandb has the parts that the class stands on."""
         return self._described is not None and _types("TypeRegistry") is not None
 
     def add(self, column: str, *, optional: bool) -> None:
-        """Adds a column, for cells of any one type, and None if it is optional."""
+        """Adds a column for cells of one type, which may be any; `optional` allows None."""
         if self.is_known:
             unknown = _types("UnknownType")()
             chosen = _types("OptionalType")(unknown) if optional else unknown
@@ -235,7 +234,7 @@ class ColumnTypeMap:
         Args:
             column: The column.
             cell: The cell.
-            cell_type: The cell's type, where it is known.
+            cell_type: The cell's type. Defaults to None: it is found from the cell.
 
         Raises:
             TypeError: If the column does not take the cell.
@@ -267,12 +266,12 @@ class ColumnTypeMap:
         return any(isinstance(each, _types("TimestampType")) for each in options)
 
     def to_json(self, artifact: wandb.Artifact) -> dict[str, Any]:
-        """Returns the description that a stored table has; an empty one where none is known."""
+        """Returns the types as a stored table has them; an empty dictionary if none are known."""
         return self._described.to_json(artifact) if self.is_known and self._described else {}
 
 
 def type_of(cell: Any) -> Any:
-    """Returns the type of a cell; None where it is not known (`ColumnTypeMap`)."""
+    """Returns the type of a cell; None if wandb lacks what `ColumnTypeMap` stands on."""
     registry = _types("TypeRegistry")
     return None if registry is None else registry.type_of(cell)
 
@@ -370,12 +369,12 @@ class LazyValue:
 class LazyImage(wandb.Image):
     """A `wandb.Image` that keeps what it shows, instead of encoding it when it is made.
 
-    A subclass says what it can keep (`accepts`), keeps it (`keep`), and returns it as a picture
-    (`picture`). Used in any way that the subclass does not know, it becomes an ordinary image.
+    A subclass defines what it accepts, how it keeps it, and how it turns into a picture. The image
+    becomes an ordinary `wandb.Image` when wandb reads one of its `LazyValue` attributes.
 
-    Stands on what `wandb.Image` sets and calls when it is made. `are_images_lazy` says whether
-    wandb has all of it. `_log_type` is None: else wandb would read every picture of an artifact as
-    one of these.
+    Stands on the attributes and methods of `wandb.Image` that have the same names here.
+    `are_images_lazy` returns whether wandb has them, and says what is lost. `_log_type` is None so
+    that wandb does not read pictures of artifacts as this class.
     """
 
     _log_type: ClassVar[str | None] = None  # type: ignore[assignment]
@@ -388,20 +387,20 @@ class LazyImage(wandb.Image):
 
     @classmethod
     def accepts(cls, data: Any) -> bool:
-        """Returns whether the class can keep what an image is made of."""
+        """Returns whether the class can keep `data`, the first argument of `wandb.Image`."""
         raise NotImplementedError
 
     def keep(self, data: Any, mode: str | None) -> None:
-        """Keeps what the image is made of; `mode` is Pillow's."""
+        """Keeps `data`; `mode` is the Pillow mode of the picture."""
         raise NotImplementedError
 
     def picture(self) -> Any:
-        """Returns what the image shows, as a Pillow image."""
+        """Returns the picture, as a Pillow image."""
         raise NotImplementedError
 
     @classmethod
     def blank(cls) -> Any:
-        """Returns an image of nothing yet."""
+        """Returns an image without data."""
         _register(cls)
         image = cls.__new__(cls)
         WBValue.__init__(image)
@@ -430,7 +429,7 @@ class LazyImage(wandb.Image):
         vars(self).update({name: vars(image)[name] for name in _DETAILS if name in vars(image)})
 
     def become_ordinary(self) -> wandb.Image:
-        """Turns into an image that wandb itself would have made; returns it."""
+        """Turns this image into one that wandb itself would have made, and returns it."""
         if isinstance(self, LazyImage):
             picture = self.picture()
             self._width, self._height = picture.size
@@ -445,7 +444,7 @@ class LazyImage(wandb.Image):
         self,
         data: Any,
         mode: str | None = None,
-        file_type: str | None = None,  # noqa: ARG002  `accepts_arguments` has seen to it
+        file_type: str | None = None,  # noqa: ARG002  None or "png"
     ) -> None:
         _register(type(self))
         self.keep(data, mode)
@@ -478,9 +477,9 @@ def _set_values(image: wandb.Image) -> dict[str, Any]:
 
 
 def _register(image_class: type[LazyImage]) -> None:
-    """Registers a class with wandb, which finds a cell's type by the exact class.
+    """Registers a class of images with wandb, which finds a cell's type by the exact class.
 
-    Without the registry, wandb's own tables refuse such an image.
+    Without the registry, wandb's own tables refuse such images.
     """
     registry, image_file_type = _types("TypeRegistry"), _image_file_type()
     if registry is not None and image_file_type is not None:
@@ -489,7 +488,7 @@ def _register(image_class: type[LazyImage]) -> None:
 
 @functools.cache
 def are_images_lazy() -> bool:
-    """Returns whether wandb makes images in the way that `LazyImage` stands on; says if not."""
+    """Returns whether wandb has the methods that `LazyImage` stands on; warns if it has not."""
     missing = [name for name in _HOOKS if not hasattr(wandb.Image, name)]
     if missing:
         wandb.termwarn(
@@ -504,11 +503,11 @@ def are_images_lazy() -> bool:
 def images_made_as(image_class: type[LazyImage]) -> Iterator[None]:
     """Makes `wandb.Image(...)` return images of another class, in this thread, for the block.
 
-    Images of data that the class does not accept, images that another thread makes, and those of a
-    subclass of `wandb.Image`, are made by wandb. The block may be left in another thread.
+    wandb itself makes the images of other threads, images of data that the class does not accept,
+    and images of subclasses of `wandb.Image`. The block may end in another thread.
 
-    Replaces two methods of `wandb.Image`, where wandb has them (`are_images_lazy`), while there is
-    such a block in any thread.
+    Two methods of `wandb.Image` are replaced while any thread is in such a block. If wandb lacks
+    them (`are_images_lazy`), wandb makes all images.
     """
     if not are_images_lazy():
         yield
@@ -541,7 +540,7 @@ def _replace_methods(image_class: type[LazyImage]) -> None:
 
 def _restore_methods() -> None:
     for name, (before, after) in _replaced.items():
-        if vars(wandb.Image)[name] is after:  # else somebody has replaced it meanwhile
+        if vars(wandb.Image)[name] is after:  # else other code has replaced it meanwhile
             setattr(wandb.Image, name, before)
     _replaced.clear()
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from multi_process.training import BATCH, X, Y, build, train
-from wk_eval.samples import Samples
+from wk_eval.data.samples import Samples
 from wk_legacy.predictor import Predictor
 from wk_metrics.gradients.gradient_source import GradientSource
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import wandb
 
+from wk_core.epochs import epochs_of
 from wk_core.keras import backend
 from wk_eval import WandbEvalCallback
 from wk_testing.classifier import classes, classifier, images
@@ -175,6 +176,46 @@ def test_every_and_aliases(offline_run, read_back):
     assert [sorted(table.artifact.aliases) for table in tables] == [
         ["latest", "mine", "newest"]
     ] * 2
+
+
+@pytest.mark.backend_free
+def test_every_counts_epochs_of_the_whole_training(offline_run, read_back):
+    run = offline_run()
+    callback = Tables(every=2)
+    model = fit(callback, epochs=3)
+    fit(callback, epochs=4, model=model)
+
+    # Epochs 1, 3 and 5 of the training; of the second `fit` they are 0 and 2.
+    tables = logged_tables(read_back(run), f"run_{run.id}_pred")
+    assert [table.column("epoch") for table in tables] == [[1], [0], [2]]
+
+
+@pytest.mark.backend_free
+def test_every_counts_on_in_a_resumed_training(offline_run, read_back):
+    offline_run()
+    before = Tables(every=3)
+    fit(before, epochs=2)
+    state = before.get_training_state()
+    wandb.finish()
+
+    run = offline_run()
+    resumed = Tables(every=3)
+    resumed.set_training_state(state)
+    fit(resumed, epochs=5)
+    tables = logged_tables(read_back(run), f"run_{run.id}_pred")
+    assert [table.column("epoch") for table in tables] == [[0], [3]]
+
+
+@pytest.mark.backend_free
+def test_callback_that_overrides_the_beginnings_leaves_the_shared_count_alone(offline_run):
+    class Own(Tables):
+        def on_epoch_begin(self, epoch, logs=None):
+            pass
+
+    run = offline_run()
+    model = fit(Tables(), epochs=3)
+    fit(Own(), epochs=1, model=model)
+    assert epochs_of(run).next == 3
 
 
 @pytest.mark.backend_free

@@ -1,4 +1,4 @@
-"""The base class of callbacks that look at predictions."""
+"""The base class of callbacks that log predictions."""
 
 import abc
 import inspect
@@ -11,50 +11,52 @@ from wk_core.copying import WithoutItsRun
 from wk_core.keras import keras
 from wk_core.run import has_finished
 from wk_eval.arguments import checked_aliases, checked_columns, checked_every
-from wk_eval.eval_table import EvalTable
-from wk_eval.predictor import Predictor
-from wk_eval.table_log import TableLog
+from wk_eval.data.predictor import Predictor
+from wk_eval.epoch_numbers import EpochNumbers
+from wk_eval.tables.image import table_image
+from wk_eval.tables.spooled_table import SpooledTable
+from wk_eval.tables.table_logger import TableLogger
 
 
 class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # type: ignore[misc]  # Keras ships no types
     """Base class of callbacks that log a model's predictions to W&B, example by example.
 
-    A subclass fills two tables: `add_ground_truth` the data table, once, when training begins, and
-    `add_model_predictions` the table of predictions, at the end of each epoch. What either of them
-    is about is the subclass' own affair; for the usual tasks there are ready-made ones.
+    A subclass fills two tables. `add_ground_truth` fills the data table, once, when training
+    begins. `add_model_predictions` fills the table of predictions, at the end of each epoch. For
+    the usual tasks there are ready-made subclasses.
 
     The data table is logged as the artifact `val`, type `dataset`, table `val_data`. From then on
-    `data_table_ref` gives access to its cells: `data_table_ref.data[row][column]` or
-    `data_table_ref[row][column]`. Images taken from it are referred to in the tables of
-    predictions, which are versions of the artifact `run_<run id>_pred`, type `evaluation`, table
-    `eval_data`. All of it is the same online and offline.
+    `data_table_ref[row][column]`, or `data_table_ref.data[row][column]`, returns its cells. The
+    predictions are versions of the artifact `run_<run id>_pred`, type `evaluation`, table
+    `eval_data`. They refer to images that come from `data_table_ref` instead of storing them again.
+    All of this is the same online and offline.
 
-    Encoding, storing and logging are done by a background thread, in order; the rows lie on the
-    disk, and memory does not grow with them. Where the thread falls behind, training waits. An
-    error comes back to the training, and everything is logged before the run finishes.
+    `self.image(array)` makes an image for either table, from arrays of any usual range of values.
+    In both methods `wandb.Image(array)` does the same, so that code written for
+    `wandb.integration.keras` works as it is.
 
-    `wandb.Image(array)` takes arrays of any usual range of values while one of the two tables is
-    open: bytes, booleans, and floats in [0, 1], [-1, 1] or [0, 255], with or without channels. An
-    image that was made before is as wandb made it.
+    A background thread encodes, stores and logs, in order. Rows are kept on the disk, so memory
+    does not grow with them. If the thread falls behind, training waits. If it fails, the error is
+    raised in the training. Everything is logged before the run finishes.
 
-    Where a training has several processes, one of them evaluates (`wk_core.process`), and the
-    others need no run. There `add_model_predictions` calls `self.predict_on_batch`, not
-    `self.model.predict`, which all of them would have to call.
+    In a training with several processes, one process evaluates (`wk_core.process`), and the others
+    need no run. Call `self.predict_on_batch` there: `self.model.predict` waits for all processes.
 
-    For other times than these, override `on_train_begin`, `on_epoch_end` or `on_train_batch_end`
-    and call there what their own versions call: `init_pred_table`, `add_model_predictions`,
+    To log at other times, override `on_train_begin`, `on_epoch_end` or `on_train_batch_end`, and
+    call there what the methods here call: `init_pred_table`, `add_model_predictions` and
     `log_pred_table`.
 
     Args:
         data_table_columns: Names of the data table's columns.
         pred_table_columns: Names of the columns of the table of predictions.
-        run: The run to log to. Defaults to the active one.
-        every: After every how many epochs predictions are logged. Defaults to 1.
+        run: The run to log to. Defaults to the active run.
+        every: Log predictions every how many epochs. Epochs are counted over the whole training,
+            also across several calls of `fit` and in a resumed training. Defaults to 1.
         aliases: Aliases of each version of the predictions, besides `latest`.
 
     Raises:
-        wandb.Error: If no run is given or active, or if it is finished.
-        TypeError: If the subclass has no `add_model_predictions` (`add_model_prediction` will do).
+        wandb.Error: If no run is given or active, or if the run is finished.
+        TypeError: If the subclass has neither `add_model_predictions` nor `add_model_prediction`.
         ValueError: If columns, `every` or `aliases` are not as above.
 
     Example:
@@ -72,7 +74,7 @@ class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # ty
 
             def add_ground_truth(self, logs=None):
                 for idx, (image, label) in enumerate(zip(self.x, self.y)):
-                    self.data_table.add_data(idx, wandb.Image(image), label)
+                    self.data_table.add_data(idx, self.image(image), label)
 
             def add_model_predictions(self, epoch, logs=None):
                 predictions = self.model.predict(self.x, verbose=0).argmax(axis=-1)
@@ -91,8 +93,10 @@ class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # ty
     """
 
     _not_copied: ClassVar[frozenset[str]] = frozenset(
-        {"_run", "_tables", "_predictor", "data_table", "pred_table", "data_table_ref"}
+        {"_run", "_epochs", "_tables", "_predictor", "data_table", "pred_table", "data_table_ref"}
     )
+    # What precedes the keys of rows that the callback logs; None for no rows.
+    _key_prefix: str | None = None
 
     def __init__(
         self,
@@ -120,11 +124,12 @@ class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # ty
 
     def _bind(self, run: wandb.Run) -> None:
         self._run = run
-        self._tables: TableLog | None = None
+        self._epochs = EpochNumbers(run, self._key_prefix)
+        self._tables: TableLogger | None = None
         self._predictor: Predictor | None = None
-        self.data_table: EvalTable
-        self.pred_table: EvalTable
-        self.data_table_ref: EvalTable
+        self.data_table: SpooledTable
+        self.pred_table: SpooledTable
+        self.data_table_ref: SpooledTable
 
     @property
     def _is_in_fit(self) -> bool:
@@ -139,80 +144,113 @@ class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # ty
         try:
             _call(self.add_ground_truth, logs=logs)
         finally:
-            self._log.deferral.stop()
+            self._log.stop_deferring()
         self.log_data_table()
 
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Finds the number of the epoch in the whole training."""
+        self._epochs.begin(epoch)
+
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Logs a table of predictions, if it is its turn; nothing after the run has finished."""
-        if self._run.disabled or has_finished(self._run) or (epoch + 1) % self._every:
-            return
-        self.init_pred_table(column_names=self.pred_table_columns)
-        try:
-            _call(self.add_model_predictions, epoch, logs=logs)
-        finally:
-            self._log.deferral.stop()
-        self.log_pred_table()
+        """Logs a table of predictions every `every` epochs; nothing once the run has finished."""
+        is_due = (self._epochs.number(epoch) + 1) % self._every == 0
+        if is_due and not (self._run.disabled or has_finished(self._run)):
+            self.init_pred_table(column_names=self.pred_table_columns)
+            try:
+                _call(self.add_model_predictions, epoch, logs=logs)
+            finally:
+                self._log.stop_deferring()
+            self.log_pred_table()
+        self._epochs.end(epoch)
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Waits until everything is logged."""
         self._end()
+
+    def get_training_state(self) -> dict[str, int]:
+        """Returns what a resumed training needs: the number of the next epoch."""
+        return self._epochs.state()
+
+    def set_training_state(self, state: Mapping[str, Any]) -> None:
+        """Continues the numbers of the epochs in the next `fit`, from a resumed training."""
+        self._epochs.restore(state)
 
     @abc.abstractmethod
     def add_ground_truth(self, logs: Mapping[str, Any] | None = None) -> None:
         """Adds the examples to `data_table`, with `self.data_table.add_data(...)`.
 
         Args:
-            logs: What Keras handed to `on_train_begin`. A subclass may leave this argument out.
+            logs: The logs of `on_train_begin`. A subclass may leave this argument out.
         """
 
     def add_model_predictions(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Adds the model's predictions to `pred_table`, with `self.pred_table.add_data(...)`.
 
         Args:
-            epoch: The epoch that has ended, from 0.
-            logs: What Keras handed to `on_epoch_end`. A subclass may leave this argument out.
+            epoch: The epoch that has ended, as Keras counts it, from 0.
+            logs: The logs of `on_epoch_end`. A subclass may leave this argument out.
         """
         _call(self.add_model_prediction, epoch, logs=logs)
 
     def add_model_prediction(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """The same as `add_model_predictions`, whose other name it is."""
+        """Another name of `add_model_predictions`."""
         _call(self.add_model_predictions, epoch, logs=logs)
 
-    def predict_on_batch(self, inputs: Any) -> Any:
-        """Returns what the model puts out for a batch of inputs, and leaves no trace in training.
+    def image(self, data: Any, **arguments: Any) -> wandb.Image:
+        """Returns an image for a cell of `data_table` or `pred_table`.
 
-        What predicting may change is put back: states and statistics of layers, random numbers. A
-        model that takes batches of one size gets batches of that size, filled up where there are
-        too few inputs. Where a training has several processes, only one of them evaluates, and
-        `self.model.predict` would wait for the others.
+        The image keeps a copy of its pixels. The background thread encodes it once, when its table
+        is stored, with the range of values of all images of its column so far. Used elsewhere, as
+        in `run.log`, it becomes an ordinary `wandb.Image` then.
 
         Args:
-            inputs: What the model takes, as arrays.
+            data: The pixels as an array or a tensor, shape (height, width) or (height, width,
+                channels) with 1, 3 or 4 channels, or channels first: booleans, integers from 0 to
+                65535, or floats in [0, 1], [-1, 1] or [0, 255]; other floats are stretched. Or a
+                Pillow image, an image that `data_table_ref` returned, or a path.
+            **arguments: The other arguments of `wandb.Image`, as `caption`, `boxes` and `masks`.
+
+        Raises:
+            ValueError: If boxes, masks or classes are not as `wandb.Image` takes them; and from
+                `add_data`, if the pixels are not as above.
+        """
+        return table_image(data, **arguments)
+
+    def predict_on_batch(self, inputs: Any) -> Any:
+        """Returns the model's outputs for a batch of inputs, and leaves the training unchanged.
+
+        States and statistics of layers, and random numbers, are restored afterwards. A model with a
+        fixed batch size gets batches of that size, padded if there are too few inputs. In a
+        training with several processes only one process evaluates, and `self.model.predict` would
+        wait for the others.
+
+        Args:
+            inputs: The model's inputs, as arrays.
 
         Returns:
             NumPy arrays in the structure of the model's outputs; bfloat16 becomes float32.
 
         Raises:
-            ValueError: If this process has only parts of the model.
+            ValueError: If this process has only a part of the model.
         """
         return self._predicting()(inputs)
 
     def _predicting(self) -> Predictor:
-        model = self.model  # asking for it puts the training state into its variables
+        model = self.model  # on JAX, reading it updates the model's variables
         if self._predictor is None:
             self._predictor = Predictor(model)
         return self._predictor
 
     def init_data_table(self, column_names: list[str]) -> None:
-        """Makes `data_table` an empty table, whose columns take values of any type."""
+        """Sets `data_table` to an empty table, whose columns take values of any type."""
         self.data_table = self._log.table(column_names, mixed=True)
-        self._log.deferral.start()
+        self._log.defer_images()
 
     def init_pred_table(self, column_names: list[str]) -> None:
-        """Makes `pred_table` an empty table, whose columns take values of one type each."""
+        """Sets `pred_table` to an empty table, whose columns take values of one type each."""
         source = getattr(self, "data_table_ref", None)
         self.pred_table = self._log.table(column_names, source=source)
-        self._log.deferral.start()
+        self._log.defer_images()
 
     def log_data_table(
         self,
@@ -227,7 +265,7 @@ class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # ty
             type: The artifact's type.
             table_name: The table's name within the artifact.
         """
-        self._log.deferral.stop()
+        self._log.stop_deferring()
         self._log.log_data(self.data_table, name, type, table_name)
         self.data_table_ref = self.data_table
 
@@ -244,7 +282,7 @@ class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # ty
             table_name: The table's name within the artifact.
             aliases: The version's aliases. Defaults to those of the constructor.
         """
-        self._log.deferral.stop()
+        self._log.stop_deferring()
         chosen = self._aliases if aliases is None else checked_aliases(aliases)
         self._log.log_predictions(
             self.pred_table, self._pred_artifact_name, type, table_name, chosen
@@ -255,15 +293,16 @@ class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # ty
         return f"run_{self._run.id}_pred"
 
     @property
-    def _log(self) -> TableLog:
-        """Where the tables of this `fit` go."""
+    def _log(self) -> TableLogger:
+        """Logs the tables of this `fit`."""
         if self._tables is None:
-            self._tables = TableLog(self._run, type(self).__name__)
+            self._tables = TableLogger(self._run, type(self).__name__)
         return self._tables
 
     def _end(self) -> None:
-        """Lets go of what belongs to one `fit`, when all of it is logged."""
-        while self._tables is not None:  # what is done last may have begun another one
+        """Waits until everything of one `fit` is logged, and ends its threads."""
+        self._epochs.begin_fit()
+        while self._tables is not None:  # the last task may have begun another logger
             tables, self._tables = self._tables, None
             tables.close()
         self._predictor = None
@@ -274,7 +313,7 @@ def _is_overridden(callback: WandbEvalCallback, method: str) -> bool:
 
 
 def _call(method: Callable[..., None], *arguments: Any, logs: Any) -> None:
-    """Calls a method of a subclass, which W&B documents with and without `logs`."""
+    """Calls a method of a subclass; W&B documents it with and without `logs`."""
     try:
         inspect.signature(method).bind(*arguments, logs)
     except TypeError:

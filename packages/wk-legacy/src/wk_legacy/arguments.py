@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import wandb
 
-from wk_eval.labels import Labels
+from wk_eval.data.labels import Labels
 from wk_legacy.migration import RENAMED, SUCCESSORS
 from wk_legacy.painters import checked_colors, checked_range
 from wk_legacy.picture_kinds import checked_kind, is_picture

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import numpy.typing as npt
 
-from wk_eval.labels import class_names
+from wk_eval.data.labels import class_names
 
 _THRESHOLD: Final = 0.5
 
@@ -13,7 +13,7 @@ def text_labels(labels: Any) -> list[str] | None:
     """Returns the names of classes as text, in a list; None where there are none.
 
     Args:
-        labels: The names, as `wk_eval.labels.class_names` takes them.
+        labels: The names, as `wk_eval.data.labels.class_names` takes them.
 
     Raises:
         ValueError: If two are the same, or if a number is left out.

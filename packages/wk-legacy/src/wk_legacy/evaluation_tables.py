@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy.typing as npt
 import wandb
-from wandb.sdk.data_types.table import _TableIndex
 
-from wk_eval.labels import Labels
-from wk_eval.samples import Samples, named
+from wk_eval.data.labels import Labels
+from wk_eval.data.samples import Samples
+from wk_eval.data.structures import named
+from wk_eval.tables.wandb_internals import linked_table
 from wk_legacy.captions import text_labels
 from wk_legacy.prediction_table import prediction_table
 from wk_legacy.predictor import Predictor
@@ -188,7 +189,7 @@ def _checked_indexes(indexes: Any) -> list[Any] | None:
     if indexes is None:
         return None
     links = list(indexes) if isinstance(indexes, Sequence) else []
-    if not links or not all(isinstance(link, _TableIndex) for link in links):
+    if not links or not all(linked_table(link) is not None for link in links):
         raise ValueError(
             "`validation_indexes` must be links to the rows of a table, as its `get_index()` "
             f"returns them. Received: validation_indexes={indexes!r}"

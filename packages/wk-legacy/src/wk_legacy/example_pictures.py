@@ -6,8 +6,8 @@ from typing import Any, Final
 import numpy as np
 
 from wk_core.keras import keras
-from wk_eval.labels import Labels
-from wk_eval.samples import Samples
+from wk_eval.data.labels import Labels
+from wk_eval.data.samples import Samples
 from wk_legacy.captions import text_labels
 from wk_legacy.painters import checked_colors
 from wk_legacy.picture_kinds import Kind, checked_kind, guessed_kind, is_picture

@@ -10,8 +10,9 @@ import numpy.typing as npt
 import wandb
 from PIL import Image as PILImage
 
-from wk_eval.pixels import Pixels
-from wk_eval.table_image import Content, TableImage
+from wk_eval.images import Pixels
+from wk_eval.tables.image import TableImage
+from wk_eval.tables.pixel_source import PixelSource
 from wk_legacy.painters import ImagePainter
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -109,7 +110,7 @@ def _named(labels: Sequence[str]) -> Cell:
 
 
 def _image(painter: ImagePainter) -> Cell:
-    return lambda value, _: TableImage.holding(Content(painter(value[None])[0]))
+    return lambda value, _: TableImage.holding(PixelSource(painter(value[None])[0]))
 
 
 def _mask(

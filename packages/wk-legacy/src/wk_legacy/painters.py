@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from wk_eval.pixels import PixelRange, Pixels
+from wk_eval.images import PixelRange, Pixels
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Painter: TypeAlias = Callable[[npt.NDArray[Any]], list[Pixels]]

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import wandb
-from wandb.sdk.data_types import _dtypes
 
 from wk_core.artifacts import keep_known
-from wk_eval.column_types import without_nan
-from wk_eval.pixels import PixelRange
-from wk_eval.table_image import TableImage
+from wk_eval.images import PixelRange
+from wk_eval.tables.column_types import without_nan
+from wk_eval.tables.image import TableImage
+from wk_eval.tables.wandb_internals import ColumnTypeMap, artifacts_of_links
 
 
 def prediction_table(
@@ -24,9 +24,8 @@ def prediction_table(
         links: For each row the link to the row of another table.
         cells: For each row more cells by column, the same columns for each.
     """
-    for table in {id(link._table): link._table for link in links}.values():
-        if table._artifact_target is not None:
-            keep_known(table._artifact_target.artifact)
+    for artifact in artifacts_of_links(links):
+        keep_known(artifact)
     predictions = wandb.Table(columns=[], data=[])
     for name, array in outputs.items():
         _add_column(predictions, name, array if array.ndim > 1 else array.tolist())
@@ -44,7 +43,7 @@ def _add_column(table: wandb.Table, name: str, cells: Any) -> None:
         table.add_column(name, known, optional=optional)
     except TypeError:
         table.add_column(name, [0] * len(known))
-        table._column_types.params["type_map"][name] = _dtypes.AnyType()  # type: ignore[no-untyped-call]
+        ColumnTypeMap(table).allow_any(name)
     for row, cell in zip(table.data, cells, strict=True):
         row[-1] = cell
 

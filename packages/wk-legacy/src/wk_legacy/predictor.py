@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from wk_eval.predictor import Predictor as CarefulPredictor
-from wk_eval.samples import Arrays, Samples, map_arrays, with_tuples
+from wk_eval.data.predictor import Predictor as CarefulPredictor
+from wk_eval.data.samples import Samples
+from wk_eval.data.structures import Arrays, map_arrays, with_tuples
 
 _BATCH_SIZE: Final = 32
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from wk_eval.table_image import Deferral
+from wk_eval.tables.image import deferred_images
 
 
 class RowNumber(int):
@@ -51,12 +51,8 @@ class RowProcessor:
         for number, row in enumerate(rows):
             index = RowNumber(number)
             index.row = row
-            deferral = Deferral()
-            deferral.start()
-            try:
+            with deferred_images():
                 cells = self._function(index, dict(row))
-            finally:
-                deferral.stop()
             self._check(number, cells, row)
             yield cells
 

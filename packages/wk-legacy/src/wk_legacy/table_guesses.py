@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from wk_eval.samples import Samples
+from wk_eval.data.samples import Samples
 from wk_legacy.guessed_columns import Background, Cell, guessed_cells
 from wk_legacy.painters import ImagePainter
 

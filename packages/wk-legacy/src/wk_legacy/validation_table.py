@@ -9,9 +9,10 @@ import numpy.typing as npt
 import wandb
 
 from wk_core.data.arrays import describe
-from wk_eval.eval_table import EvalTable
-from wk_eval.samples import Samples, named
-from wk_eval.table_log import TableLog
+from wk_eval.data.samples import Samples
+from wk_eval.data.structures import named
+from wk_eval.tables.spooled_table import SpooledTable
+from wk_eval.tables.table_logger import TableLogger
 from wk_legacy.row_processor import RowProcessor
 
 Array = npt.NDArray[Any]
@@ -33,8 +34,8 @@ class ValidationTable:
     def __init__(self, run: wandb.Run, columns: Mapping[str, Array], count: int, name: str) -> None:
         self._columns = columns
         self._count = count
-        self._log = TableLog(run, name)
-        self._table: EvalTable | None = None
+        self._log = TableLogger(run, name)
+        self._table: SpooledTable | None = None
 
     def fill(self, processor: RowProcessor) -> None:
         """Makes the table, with more columns that a processor makes in this thread."""
@@ -42,7 +43,7 @@ class ValidationTable:
             {name: array[number] for name, array in self._columns.items()}
             for number in range(self._count)
         )
-        table: EvalTable | None = None
+        table: SpooledTable | None = None
         names: list[str] = []
         for number, cells in enumerate(processor.rows(rows)):
             if table is None:
@@ -75,14 +76,14 @@ class ValidationTable:
         links: list[Any] = self._table.get_index()  # type: ignore[no-untyped-call]
         return links
 
-    def _new_table(self, names: list[str]) -> EvalTable:
+    def _new_table(self, names: list[str]) -> SpooledTable:
         table = self._log.table([*self._columns, *names])
         for name, array in self._columns.items():
             if _is_large(array):
-                table.store.hold(name, array)
+                table.store.add_array_column(name, array)
         return table
 
-    def _send(self, table: EvalTable) -> None:
+    def _send(self, table: SpooledTable) -> None:
         self._log.log_data(table, "wb_validation_data", "validation_dataset", "validation_data")
         self._table = table
 

@@ -1,4 +1,4 @@
-"""NumPy arrays from tensors of any backend, numbers and lists."""
+"""NumPy arrays from the tensors of Keras' backends and from other data."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-# Types of `ml_dtypes`, which are raw bytes to NumPy.
+# Types of `ml_dtypes`, which are meaningless bytes to NumPy.
 _FOREIGN_FLOATS: Final = ("bfloat16", "float")
 _FOREIGN_INTEGERS: Final = ("int", "uint")
 
@@ -14,8 +14,8 @@ _FOREIGN_INTEGERS: Final = ("int", "uint")
 def as_array(value: Any) -> npt.NDArray[Any]:
     """Returns a tensor of any backend, a number or nested lists as a NumPy array.
 
-    Types that NumPy does not have become float32, such as bfloat16, or int8 if they are integers.
-    The array may share its memory with the value.
+    Types that NumPy does not have become float32, as bfloat16, or int8, as int4. The array may
+    share its memory with the value.
     """
     if isinstance(value, np.ndarray):
         return _of_a_known_type(value)
@@ -30,7 +30,7 @@ def as_array(value: Any) -> npt.NDArray[Any]:
 
 
 def is_tensor(value: Any) -> bool:
-    """Returns whether a value is an array, a tensor or a table: whether it has shape and dtype."""
+    """Returns whether a value is an array, a tensor or a table: whether it has shape and type."""
     return hasattr(value, "shape") and (hasattr(value, "dtype") or hasattr(value, "dtypes"))
 
 

@@ -1,17 +1,17 @@
-"""Recognizing data without an end before they are read."""
+"""Recognizes endless data before iterating over them."""
 
 import itertools
 from typing import Any, Final
 
 from wk_core.keras import LEGACY, PyDataset
 
-# The cardinality of a `tf.data.Dataset` without an end, and of a dataset of unknown length.
+# The cardinalities of `tf.data` for an endless dataset, and for one of unknown length.
 _INFINITE: Final = -1
 _UNKNOWN: Final = -2
 
 
 def is_endless(data: Any) -> bool:
-    """Returns whether data are known to have no end; of a generator nothing is known."""
+    """Returns whether data are known to be endless. A generator is never known to be."""
     if isinstance(data, (itertools.count, itertools.cycle)):
         return True
     if isinstance(data, itertools.repeat):
@@ -22,7 +22,7 @@ def is_endless(data: Any) -> bool:
 
 
 def knows_its_end(data: Any) -> bool:
-    """Returns whether data have a known number of batches."""
+    """Returns whether data know their number of batches."""
     if callable(getattr(data, "cardinality", None)):
         return int(data.cardinality()) >= 0
     return isinstance(data, PyDataset) or _has_length(data)
@@ -37,7 +37,7 @@ def _has_length(data: Any) -> bool:
 
 
 def _is_endless_dataset(data: Any) -> bool:
-    """Returns whether a `tf.data.Dataset` has no end, even if a filter makes its length unknown."""
+    """Returns whether a `tf.data.Dataset` is endless, also one of unknown length after a filter."""
     cardinality = getattr(data, "cardinality", None)
     if not callable(cardinality):
         return False

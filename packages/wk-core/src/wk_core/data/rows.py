@@ -1,7 +1,8 @@
-"""Rows of anything that holds examples along its first axis, as NumPy arrays.
+"""Reads rows, as NumPy arrays, from anything with examples along its first axis.
 
-Sparse and ragged matrices, data frames and datasets in files have a shape and a dtype, but are no
-arrays. Their rows are selected first, and only the selected rows become an array in memory.
+Sparse and ragged matrices, data frames and datasets in files have a shape and a type, but are not
+arrays. Their rows are chosen first, and only chosen rows become an array, which must fit into
+memory.
 """
 
 from typing import Any, Final, TypeAlias
@@ -22,14 +23,14 @@ _ACCEPTED: Final = (
 
 
 def is_container(value: Any) -> bool:
-    """Returns whether a value has rows but is no array, so that rows are selected first."""
+    """Returns whether a value has rows, and is neither an array nor a list."""
     return not isinstance(value, (np.ndarray, list, tuple)) and any(
         known(value) for known, _ in _KINDS
     )
 
 
 def is_sparse_or_ragged(value: Any) -> bool:
-    """Returns whether a value is a matrix that a model may need as it is, not as an array."""
+    """Returns whether a value is a sparse or ragged matrix, which a model may take as it is."""
     kinds = (_is_scipy_sparse, _is_ragged, _is_tensorflow_sparse, _is_jax_sparse, _is_torch_sparse)
     return not isinstance(value, np.ndarray) and any(known(value) for known in kinds)
 
@@ -38,7 +39,7 @@ def count_rows(value: Any) -> int:
     """Returns the number of rows.
 
     Raises:
-        TypeError: If there is no first axis.
+        TypeError: If the value has no first axis.
     """
     if _is_ragged(value):
         return int(value.nrows())
@@ -60,12 +61,12 @@ def take_rows(value: Any, rows: Rows = _ALL, fill: int = 0) -> Array:
     """Returns rows as an array.
 
     Args:
-        value: An array or a container.
-        rows: The rows: a slice, or their indices in ascending order. Defaults to all.
-        fill: The value that rows of unequal length are padded with.
+        value: What to read from.
+        rows: The rows: a slice, or indices in ascending order. Defaults to all.
+        fill: The padding of rows of unequal length.
 
     Raises:
-        TypeError: If the value is of no accepted kind.
+        TypeError: If the value is of a kind that is not supported.
     """
     if isinstance(value, (np.ndarray, list, tuple)):
         return as_array(as_array(value)[rows])
@@ -139,17 +140,17 @@ def _from_jax_sparse(value: Any, rows: Rows, fill: int) -> Any:  # noqa: ARG001
 
 
 def _from_coordinates(places: Array, values: Array, shape: Any, rows: Rows) -> Array:
-    """Returns rows of a matrix in coordinate format.
+    """Returns rows of a sparse matrix in coordinate format.
 
     Args:
-        places: The coordinates of the values, shape (values, axes).
-        values: The values, shape (values,); values in the same place are summed.
+        places: Shape (values, axes): the coordinates of each value.
+        values: Shape (values,). Values with the same coordinates add up.
         shape: The shape of the matrix.
         rows: The rows.
     """
     count, *others = (int(size) for size in shape)
     chosen = _numbers(rows, count)
-    at = np.full(count + 1, -1)  # JAX pads with coordinates beyond the end
+    at = np.full(count + 1, -1)  # JAX pads with places beyond the end
     at[chosen] = np.arange(len(chosen))
     row = at[np.minimum(places[:, 0], count)]
     used = row >= 0
@@ -211,7 +212,7 @@ def _from_frame(value: Any, rows: Rows, fill: int) -> Any:  # noqa: ARG001
 
 
 def _is_in_a_file(value: Any) -> bool:
-    """Returns whether a value reads its rows on demand, as datasets of HDF5 and Zarr do."""
+    """Returns whether a value reads its rows on access, as datasets of HDF5 and Zarr do."""
     return hasattr(value, "chunks") and hasattr(value, "shape") and hasattr(value, "dtype")
 
 

@@ -1,0 +1,1 @@
+"""Chooses examples from data of any kind, and predicts them."""

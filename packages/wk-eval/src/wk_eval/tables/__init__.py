@@ -1,0 +1,1 @@
+"""Tables that a background thread writes to the disk and logs to W&B."""

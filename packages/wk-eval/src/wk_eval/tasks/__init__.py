@@ -1,0 +1,1 @@
+"""The ready-made evaluations, one for each task."""

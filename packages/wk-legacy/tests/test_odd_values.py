@@ -6,7 +6,7 @@ import pytest
 import wandb
 
 from wk_legacy import WandbCallback
-from wk_legacy.prediction_table import prediction_table
+from wk_legacy.tables.prediction_table import prediction_table
 from wk_testing.tables import logged_tables
 
 NAN = float("nan")

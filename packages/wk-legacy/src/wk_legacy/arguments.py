@@ -9,9 +9,9 @@ import numpy as np
 import wandb
 
 from wk_eval.labels import Labels
+from wk_legacy.images.kinds import checked_kind, is_picture
+from wk_legacy.images.rendering import checked_colors, checked_range
 from wk_legacy.migration import RENAMED, SUCCESSORS
-from wk_legacy.painters import checked_colors, checked_range
-from wk_legacy.picture_kinds import checked_kind, is_picture
 
 __all__ = ["Arguments", "refuse_unknown", "renamed"]
 

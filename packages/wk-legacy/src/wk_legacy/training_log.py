@@ -12,7 +12,7 @@ from wk_legacy.arguments import Arguments
 from wk_legacy.batch_rows import BatchRows
 from wk_legacy.best import Best
 from wk_legacy.best_model import BestModel
-from wk_legacy.composition import parts_in_fit, parts_of
+from wk_legacy.components import parts_in_fit, parts_of
 from wk_legacy.model_facts import model_facts
 from wk_legacy.part import MakeRow, Part
 from wk_metrics.numbers import NumberFilter

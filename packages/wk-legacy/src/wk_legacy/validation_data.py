@@ -12,7 +12,7 @@ import wandb
 from wk_core.preserved_state import preserve_random_state
 from wk_eval.arrays import is_tensor
 from wk_eval.samples import Samples, batches_of, draw_samples
-from wk_legacy.painters import ImagePainter, checked_range, image_painter
+from wk_legacy.images.rendering import ImagePainter, checked_range, image_painter
 
 
 class ValidationData:

@@ -11,7 +11,7 @@ import wandb
 from wk_eval.eval_table import EvalTable
 from wk_eval.samples import Samples, describe, named
 from wk_eval.table_log import TableLog
-from wk_legacy.row_processor import RowProcessor
+from wk_legacy.tables.row_processor import RowProcessor
 
 Array = npt.NDArray[Any]
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wk_eval.samples import Samples
-from wk_legacy.guessed_columns import Background, Cell, guessed_cells
-from wk_legacy.painters import ImagePainter
+from wk_legacy.images.rendering import ImagePainter
+from wk_legacy.tables.inferred_columns import Background, Cell, guessed_cells
 
 Array: TypeAlias = npt.NDArray[Any]
 Arrays: TypeAlias = Mapping[str, Array]

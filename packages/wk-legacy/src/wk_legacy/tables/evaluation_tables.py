@@ -10,14 +10,14 @@ from wandb.sdk.data_types.table import _TableIndex
 
 from wk_eval.labels import Labels
 from wk_eval.samples import Samples, named
-from wk_legacy.captions import text_labels
+from wk_legacy.images.captions import text_labels
 from wk_legacy.part import MakeRow, Part
-from wk_legacy.prediction_table import prediction_table
 from wk_legacy.predictor import Predictor
-from wk_legacy.row_processor import RowProcessor
-from wk_legacy.table_guesses import Guesses, TableGuesses
+from wk_legacy.tables.prediction_table import prediction_table
+from wk_legacy.tables.row_processor import RowProcessor
+from wk_legacy.tables.table_guesses import Guesses, TableGuesses
+from wk_legacy.tables.validation_table import ValidationTable, columns_of
 from wk_legacy.validation_data import ValidationData
-from wk_legacy.validation_table import ValidationTable, columns_of
 
 Array = npt.NDArray[Any]
 Process = Callable[[int, dict[str, Any]], Any]

@@ -7,10 +7,10 @@ import wandb
 
 from wk_core.callbacks import argument_of_fit
 from wk_legacy.arguments import Arguments
-from wk_legacy.evaluation_tables import EvaluationTables
-from wk_legacy.example_pictures import ExamplePictures
 from wk_legacy.gradient_part import GradientPart
+from wk_legacy.images.example_images import ExamplePictures
 from wk_legacy.part import Part
+from wk_legacy.tables.evaluation_tables import EvaluationTables
 from wk_legacy.validation_data import ValidationData
 from wk_legacy.weight_part import WeightPart
 

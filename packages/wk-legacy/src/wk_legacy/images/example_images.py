@@ -8,11 +8,11 @@ import numpy as np
 from wk_core.keras import keras
 from wk_eval.labels import Labels
 from wk_eval.samples import Samples
-from wk_legacy.captions import text_labels
-from wk_legacy.painters import checked_colors
+from wk_legacy.images.captions import text_labels
+from wk_legacy.images.kinds import Kind, checked_kind, guessed_kind, is_picture
+from wk_legacy.images.layout import PictureOptions, PictureView, Slot, picture_view
+from wk_legacy.images.rendering import checked_colors
 from wk_legacy.part import MakeRow, Part
-from wk_legacy.picture_kinds import Kind, checked_kind, guessed_kind, is_picture
-from wk_legacy.picture_view import PictureOptions, PictureView, Slot, picture_view
 from wk_legacy.predictor import Predictor
 from wk_legacy.validation_data import ValidationData
 

@@ -10,15 +10,15 @@ import wandb
 from PIL import Image as PILImage
 
 from wk_eval.samples import describe
-from wk_legacy.captions import captions, label_names
-from wk_legacy.painters import (
+from wk_legacy.images.captions import captions, label_names
+from wk_legacy.images.kinds import Kind, is_picture
+from wk_legacy.images.rendering import (
     Floats,
     ImagePainter,
     MaskPainter,
     Painter,
     default_colors,
 )
-from wk_legacy.picture_kinds import Kind, is_picture
 
 Array: TypeAlias = npt.NDArray[Any]
 Slot: TypeAlias = Literal["input", "output", "target"]

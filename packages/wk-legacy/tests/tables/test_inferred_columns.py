@@ -5,8 +5,8 @@ import pytest
 import wandb
 from PIL import Image
 
-from wk_legacy.guessed_columns import Background, guessed_cells
-from wk_legacy.painters import ImagePainter
+from wk_legacy.images.rendering import ImagePainter
+from wk_legacy.tables.inferred_columns import Background, guessed_cells
 
 pytestmark = pytest.mark.backend_free
 

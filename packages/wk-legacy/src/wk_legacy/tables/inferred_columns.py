@@ -12,7 +12,7 @@ from PIL import Image as PILImage
 
 from wk_eval.pixels import Pixels
 from wk_eval.table_image import Content, TableImage
-from wk_legacy.painters import ImagePainter
+from wk_legacy.images.rendering import ImagePainter
 
 Array: TypeAlias = npt.NDArray[Any]
 FindPainter: TypeAlias = Callable[[], ImagePainter]

@@ -10,7 +10,7 @@ import tensorflow as tf
 from distributed.training import BATCH, X, Y, build, train
 from wk_eval.samples import Samples
 from wk_legacy.gradient_part import GradientPart
-from wk_legacy.predictor import Predictor
+from wk_legacy.validation_data import Predictor
 
 
 def main(directory: Path, run_id: str) -> None:

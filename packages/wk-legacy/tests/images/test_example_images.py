@@ -1,4 +1,4 @@
-"""Pictures of examples, as a run keeps them."""
+"""Images of examples, as a run keeps them."""
 
 import keras
 import numpy as np

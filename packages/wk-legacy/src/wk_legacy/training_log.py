@@ -163,7 +163,7 @@ class TrainingLog:
             self._rows.log(lambda: dict(self._numbers(logs)))
 
     def _log_model_info(self, *, is_trained: bool = False) -> None:
-        # Some models never count as built, as those without a `call`: training shows that they are.
+        # Some models never count as built, as those without a `call`; once trained, they are.
         if self._model_info_is_due and (self._model.built or is_trained):
             self._model_info_is_due = False
             facts = model_facts(

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from multi_process.training import BATCH, X, Y, build, train
 from wk_eval.data.samples import Samples
-from wk_legacy.predictor import Predictor
+from wk_legacy.validation_data import Predictor
 from wk_metrics.gradients.gradient_source import GradientSource
 
 

@@ -1,4 +1,4 @@
-"""Tables, pictures and histograms of a training whose numbers become NaN, and of odd columns."""
+"""Tables, images and histograms of a training whose numbers become NaN, and of odd columns."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 import wandb
 
 from wk_legacy import WandbCallback
-from wk_legacy.prediction_table import prediction_table
+from wk_legacy.tables.evaluation_tables import prediction_table
 from wk_testing.tables import logged_tables
 
 NAN = float("nan")

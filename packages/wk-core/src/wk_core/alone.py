@@ -1,4 +1,4 @@
-"""Which trainings these callbacks cannot look into."""
+"""A check that one process alone can read the model."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ __all__: list[str] = []  # for the callbacks of wk
 
 
 def check_alone(callback: Any, model: Any) -> None:
-    """Raises if a model can only be looked at by several processes together.
+    """Raises an error if only several processes together can read the model.
 
-    One of them alone would wait for the others for ever.
+    One process alone would wait for the others forever.
 
     Raises:
-        ValueError: If it can.
+        ValueError: If the model is trained by several processes together.
     """
     if workers_strategy(model) is not None or is_spread(model):
         raise ValueError(

@@ -1,19 +1,15 @@
-"""What `WandbCallback` accepts, checked before anything is written."""
+"""The arguments of `WandbCallback`, checked before anything is written."""
 
-import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
-import wandb
 
-from wk_eval.data.labels import Labels
-from wk_legacy.migration import RENAMED, SUCCESSORS
-from wk_legacy.painters import checked_colors, checked_range
-from wk_legacy.picture_kinds import checked_kind, is_picture
-
-__all__ = ["Arguments", "refuse_unknown", "renamed"]
+from wk_eval.data.labels import class_names
+from wk_legacy.images.kinds import checked_kind, is_image
+from wk_legacy.images.rendering import checked_colors, checked_range
+from wk_legacy.migration import SUCCESSORS
 
 _FLAGS: Final = (
     "save_weights_only",
@@ -36,11 +32,11 @@ _PROCESSORS: Final = (
 class Arguments:
     """The arguments of a `WandbCallback`, as it documents them.
 
-    An argument of something that is switched off is not looked at further.
+    Arguments of features that are switched off are not checked further.
 
     Raises:
-        ValueError: If one is not acceptable, or if they do not go together.
-        TypeError: If one is not of an acceptable kind.
+        ValueError: If an argument is not acceptable, or if two exclude each other.
+        TypeError: If an argument has the wrong type.
     """
 
     monitor: str
@@ -103,35 +99,39 @@ class Arguments:
         self._check_combinations()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Arguments":
-        return self  # nobody changes them: copies of a callback share their data
+        return self  # immutable: copies of a callback share the data
 
     @property
     def batch_frequency(self) -> int | None:
-        """Every how many batches what Keras reports is logged; None for not at all, as is 0."""
+        """The number of batches between two rows of batches; None for no such rows, as is 0."""
         return self.log_batch_frequency or None
 
     @property
     def row_processor(self) -> Callable[..., Any] | None:
-        """The processor of predictions, under whichever of its two names it was given."""
+        """The processor of predictions, under either of its two names."""
         return self.output_row_processor or self.prediction_row_processor
 
     @property
-    def names(self) -> Labels | None:
-        """The names of classes; None where there are none."""
-        if isinstance(self.labels, Mapping):
-            return dict(self.labels) or None
-        return None if self.labels is None else list(self.labels) or None
+    def label_names(self) -> list[str] | None:
+        """The names of the classes; None if there are none.
+
+        Raises:
+            ValueError: If two names are the same, or if names by number leave out a number.
+        """
+        if self.labels is None or len(self.labels) == 0:
+            return None
+        return class_names(self.labels if isinstance(self.labels, Mapping) else list(self.labels))
 
     @property
     def data(self) -> Any:
-        """What to validate with; None where nothing was given."""
+        """The validation data, from either of two arguments; None if there are none."""
         return self.validation_data if self.generator is None else self.generator
 
     @property
-    def wants_pictures(self) -> bool:
-        """Whether it is said that the model takes or makes pictures."""
+    def wants_images(self) -> bool:
+        """Whether the arguments say that the model's input or output can be shown as images."""
         kinds = (self.input_type, self.output_type)
-        return any(is_picture(checked_kind("input_type", kind)) for kind in kinds)
+        return any(is_image(checked_kind("input_type", kind)) for kind in kinds)
 
     def _check_combinations(self) -> None:
         if self.log_gradients and self.training_data is None:
@@ -167,34 +167,8 @@ class Arguments:
 
 
 def _are_labels(labels: Any) -> bool:
-    """Tells whether labels are any sequence or array with a name for each class, or a mapping."""
+    """Returns whether labels are a sequence, an array or a mapping."""
     if labels is None or isinstance(labels, Mapping):
         return True
     has_items = hasattr(labels, "__len__") and hasattr(labels, "__getitem__")
     return has_items and not isinstance(labels, (str, bytes, Set))
-
-
-def renamed(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns arguments under the names that they have today; says which are meant, once.
-
-    Args:
-        given: Arguments by name, of which some may have names of older releases.
-    """
-    known = dict(given)
-    for old, new in RENAMED.items():
-        value = known.pop(old, None)
-        if value is not None:
-            wandb.termwarn(f"WandbCallback takes `{old}={value!r}` as `{new}={value!r}`.")
-            known[new] = value
-    return known
-
-
-def refuse_unknown(unknown: Mapping[str, Any], known: Collection[str]) -> None:
-    """Raises TypeError if there is an argument that is not known, with the nearest one that is."""
-    for name in unknown:
-        near = next(iter(difflib.get_close_matches(name, known, 1)), None)
-        if near is not None:
-            advice = f"Did you mean `{near}`?"
-        else:
-            advice = f"Its arguments are: {', '.join(known)}."
-        raise TypeError(f"`{name}` is not an argument of WandbCallback. {advice}")

@@ -1,4 +1,4 @@
-"""What Keras reports at the end of batches, on its way to the run."""
+"""The rows of batches."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -6,19 +6,19 @@ from typing import Any
 
 from wk_core.keras import steps_per_execution
 from wk_core.optimizers import batches_trained, counting_optimizer
-from wk_metrics.batches import EpochBatches, Execution, Frequency
+from wk_metrics.batches import EpochBatches
 
 
 class BatchRows:
-    """Logs what Keras reports at the batches 0, N, 2N … of each epoch of a `fit`.
+    """Logs Keras' logs of the batches 0, N, 2N … of each epoch of a `fit`.
 
     Keras may call `end` from several threads and out of order; rows are logged in order.
 
     Args:
-        log: Logs one.
+        log: Logs one row.
         every: N.
         model: The model.
-        steps_per_epoch: How long an epoch is, where it is known beforehand.
+        steps_per_epoch: The batches of an epoch; None if unknown.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class BatchRows:
         steps_per_epoch: int | None,
     ) -> None:
         self._log = log
-        self._frequency = Frequency(every)
+        self._every = every
         self._model = model
         self._steps_per_epoch = steps_per_epoch
         self._stride = steps_per_execution(model)
@@ -37,29 +37,30 @@ class BatchRows:
         self.start_epoch()
 
     def start_epoch(self) -> None:
-        """Begins to count anew."""
+        """Starts to count batches at 0."""
         self._batches = EpochBatches(self._stride)
         self._trained_before = self._trained()
 
     def end(self, last: int, logs: Mapping[str, Any]) -> None:
-        """Takes what the hook got at the end of batch `last` of the epoch."""
+        """Adds the arguments of the hook at the end of batch `last` of the epoch."""
         with self._lock:
             self._batches.add(last, dict(logs))
             for execution in self._batches.ready():
-                self._log_if_due(execution)
+                self._log_if_due(*execution)
 
     def end_epoch(self) -> None:
-        """Logs what is left of the epoch."""
+        """Logs the remaining rows of the epoch."""
         with self._lock:
             for execution in self._batches.end(self._true_count()):
-                self._log_if_due(execution)
+                self._log_if_due(*execution)
 
-    def _log_if_due(self, execution: Execution) -> None:
-        if self._frequency.is_due(execution.first, execution.last):
-            self._log(execution.logs)
+    def _log_if_due(self, first: int, last: int, logs: Mapping[str, Any]) -> None:
+        # One of the batches from `first` to `last` is a multiple of N.
+        if last // self._every > (first - 1) // self._every:
+            self._log(logs)
 
     def _true_count(self) -> int | None:
-        """Returns how many batches the epoch had; the hooks count past the last one."""
+        """Returns the batches of the epoch; the hooks may count past the last batch."""
         trained = self._trained() - self._trained_before
         return trained if trained > 0 else self._steps_per_epoch
 

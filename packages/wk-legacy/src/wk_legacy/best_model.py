@@ -1,46 +1,108 @@
-"""The model of the best epoch: a file of the run, and an artifact."""
+"""The best epoch, and its model as a file of the run and an artifact."""
 
+import math
 import operator
 import re
+import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 import wandb
 
 from wk_checkpoint import CheckpointError, WandbModelCheckpoint
-from wk_checkpoint.checkpoint import Checkpoint
 from wk_checkpoint.formats import format_for
-from wk_checkpoint.ongoing_fit import OngoingFit
-from wk_checkpoint.places import absolute
 from wk_core.description import in_a_line
-from wk_core.metric_direction import Direction
+from wk_core.metric_direction import Direction, direction_of
 
-# The longest name that W&B takes has 128 characters.
+# W&B accepts names of up to 128 characters.
 _LONGEST_RUN_NAME: Final = 128 - len("model-")
 _FILE: Final = {False: "model-best.keras", True: "model-best.weights.h5"}
-# What goes wrong around a model, as on a full disk; all else is the model's own.
-_WORLD: Final = (OSError, MemoryError, wandb.Error)
+# Errors of the environment, as a full disk. All others are the model's own.
+_ENVIRONMENT_ERRORS: Final = (OSError, MemoryError, wandb.Error)
+
+
+class BestValue:
+    """The best value so far of the monitored metric.
+
+    Args:
+        monitor: The metric's name in Keras' logs.
+        mode: Whether less or more is better; `"auto"` infers it from the metric.
+        value: The best value so far; None if there is none.
+
+    Attributes:
+        direction: The same as `mode`, once it is known.
+    """
+
+    def __init__(
+        self, monitor: str, mode: Literal["auto", "min", "max"], value: float | None
+    ) -> None:
+        self._monitor = monitor
+        self.value = value
+        self.direction: Direction | None = None if mode == "auto" else mode
+        self._has_warned = False
+
+    def improves(self, logs: Mapping[str, float], model: Any) -> bool:
+        """Returns whether an epoch is better than all before it, and keeps its value if so.
+
+        NaN is never better. The first time that the metric is missing, this warns.
+
+        Raises:
+            ValueError: If neither the metric nor its name says whether less or more is better.
+        """
+        value = logs.get(self._monitor)
+        if value is None:
+            self._warn_missing(logs)
+            return False
+        direction = self.direction = self.direction or self._infer_direction(model)
+        if math.isnan(value):
+            return False
+        if self.value is not None and not (
+            value < self.value if direction == "min" else value > self.value
+        ):
+            return False
+        self.value = value
+        return True
+
+    def _infer_direction(self, model: Any) -> Direction:
+        direction = direction_of(self._monitor, model)
+        if direction is None:
+            raise ValueError(
+                "WandbCallback cannot tell whether less or more of the monitored metric is "
+                "better: pass `mode='min'` or `mode='max'`. "
+                f"Received: monitor={self._monitor!r}, mode='auto'"
+            )
+        return direction
+
+    def _warn_missing(self, logs: Mapping[str, float]) -> None:
+        if self._has_warned:
+            return
+        self._has_warned = True
+        names = ", ".join(map(repr, logs)) or "none"
+        warnings.warn(
+            f"WandbCallback: the monitored metric {self._monitor!r} is missing, so no epoch is "
+            f"the best, and no model is saved for it. Metrics there: {names}.",
+            stacklevel=4,
+        )
 
 
 class BestModel(WandbModelCheckpoint):
-    """Saves the model of those epochs that somebody else has found to be the best.
+    """Saves the model of the epochs that its owner judges to be the best.
 
-    It goes to the file `model-best` of the run, with the ending of its format, and to the artifact
-    `model-<run name>`. A model that Keras cannot save as a whole, as one with a layer that has no
-    configuration, does not end the training: its weights are saved instead, or nothing, which is
-    said once.
+    The model goes to the file `model-best` of the run, with its format's extension, and to the
+    artifact `model-<run name>`. If Keras cannot save the whole model, for example because a layer
+    has no configuration, training goes on: this saves its weights instead, or nothing if they
+    cannot be saved either, and warns once.
 
     Args:
         run: The run.
-        owner: The callback that this is a part of, whose state is saved with the model.
-        monitor: The metric that says which model is the best.
+        owner: The callback that owns this one, whose state is saved with the model.
+        monitor: The metric that decides which model is the best.
         weights_only: Whether to save weights and optimizer state without the architecture.
-        verbose: 1 says what is saved; 0 is silent.
+        verbose: 1 prints what is saved; 0 is silent.
     """
 
-    _epochs_go_on: ClassVar[bool] = False  # as in the rows and the summary of `WandbCallback`
+    _epochs_go_on: ClassVar[bool] = False  # `WandbCallback` numbers epochs as `fit` does
 
     def __init__(
         self, run: wandb.Run, owner: Any, *, monitor: str, weights_only: bool, verbose: int
@@ -54,75 +116,75 @@ class BestModel(WandbModelCheckpoint):
             artifact=f"model-{_acceptable(run.name or run.id)}",
         )
         self._owner = owner
-        self._asked_weights_only = weights_only
-        self._refused: Any = None  # the model that cannot be saved as it was asked for
-        self._is_given_up = False
+        self._wants_weights_only = weights_only
+        self._failed_model: Any = None  # cannot be saved in the requested way
+        self._saves_nothing = False
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Starts afresh; says so where the model cannot be saved as it was asked for."""
-        if self._refused is not self.model:
-            self._refused, self._is_given_up = None, False
-            self._save_to(weights_only=self._asked_weights_only)
-        obstacle = self._obstacle(lambda: super(BestModel, self).on_train_begin(logs))
-        if obstacle is not None:
-            self._do_with_less(obstacle)
+        """Tries the requested way again for a new model, and warns if it fails."""
+        if self._failed_model is not self.model:
+            self._failed_model, self._saves_nothing = None, False
+            self._save_to(weights_only=self._wants_weights_only)
+        error = self._error_of_model(lambda: super(BestModel, self).on_train_begin(logs))
+        if error is not None:
+            self._fall_back(error)
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Waits until everything is saved."""
-        obstacle = self._obstacle(lambda: super(BestModel, self).on_train_end(logs))
-        if obstacle is not None:
-            self._give_up(obstacle)
+        error = self._error_of_model(lambda: super(BestModel, self).on_train_end(logs))
+        if error is not None:
+            self._stop_saving(error)
 
     def save(self, epoch: int, logs: Mapping[str, Any], direction: Direction) -> None:
-        """Has the model saved, at the end of an epoch that is better than all before it."""
-        if self._is_given_up:
+        """Saves the model at the end of an epoch that is better than all before it."""
+        if self._saves_nothing:
             return
         self.monitor_op = operator.lt if direction == "min" else operator.gt
         self.best = None
         self.on_epoch_end(epoch, logs)
 
-    def _take_due(self, fit: OngoingFit) -> None:
-        """Saves what is due; where the whole model cannot be saved, its weights."""
+    def _take_due(self, fit: Any) -> None:
+        """Saves the due checkpoint, or its weights if the whole model cannot be saved."""
         due = fit.due
-        obstacle = self._obstacle(lambda: super(BestModel, self)._take_due(fit))
-        if obstacle is not None:
-            self._do_with_less(obstacle, due)
+        error = self._error_of_model(lambda: super(BestModel, self)._take_due(fit))
+        if error is not None:
+            self._fall_back(error, due)
 
-    def _obstacle(self, task: Callable[[], None]) -> BaseException | None:
-        """Runs a task; returns what it is about the model that it fails for, None for nothing."""
+    def _error_of_model(self, task: Callable[[], None]) -> BaseException | None:
+        """Runs a task; returns the error if the model causes it, raises other errors."""
         try:
             task()
         except Exception as error:
             cause = error.cause if isinstance(error, CheckpointError) else error
-            if isinstance(cause, _WORLD):
+            if isinstance(cause, _ENVIRONMENT_ERRORS):
                 raise
-            self._close()  # what it would say comes from the same cause
-            self._refused = self.model
+            self._close()  # its own error would have the same cause
+            self._failed_model = self.model
             return cause
         return None
 
-    def _do_with_less(self, obstacle: BaseException, due: Checkpoint | None = None) -> None:
-        """Turns from the whole model to its weights, and from its weights to nothing."""
+    def _fall_back(self, error: BaseException, due: Any = None) -> None:
+        """Saves weights instead of the whole model, or nothing instead of weights."""
         if self.save_weights_only:
-            self._give_up(obstacle)
+            self._stop_saving(error)
             return
         self._save_to(weights_only=True)
         fit = self._fit
         if due is not None:
-            fit.due = replace(due, path=absolute(self.filepath), given=self.filepath)
-        another = self._obstacle(lambda: super(BestModel, self)._take_due(fit))
-        if another is not None:
-            self._give_up(another)
+            fit.due = self._checkpoint(due.moment, due.judgement)  # to the other path
+        second = self._error_of_model(lambda: super(BestModel, self)._take_due(fit))
+        if second is not None:
+            self._stop_saving(second)
             return
         wandb.termwarn(
             f"WandbCallback: {self.model.name!r} cannot be saved as a whole model: "
-            f"{in_a_line(obstacle)} Its weights are saved instead, as {_FILE[True]!r}."
+            f"{in_a_line(error)} Its weights are saved instead, as {_FILE[True]!r}."
         )
 
-    def _give_up(self, obstacle: BaseException) -> None:
-        self._is_given_up = True
+    def _stop_saving(self, error: BaseException) -> None:
+        self._saves_nothing = True
         wandb.termwarn(
-            f"WandbCallback: {self.model.name!r} cannot be saved: {in_a_line(obstacle)} Training "
+            f"WandbCallback: {self.model.name!r} cannot be saved: {in_a_line(error)} Training "
             "goes on; its best epoch is noted without a model."
         )
 
@@ -136,5 +198,5 @@ class BestModel(WandbModelCheckpoint):
 
 
 def _acceptable(name: str) -> str:
-    """Returns a name without the characters that W&B refuses in that of an artifact."""
+    """Returns a name without the characters that W&B refuses in an artifact's name."""
     return re.sub(r"[^a-zA-Z0-9_.-]+", "-", name)[:_LONGEST_RUN_NAME]

@@ -1,4 +1,4 @@
-"""The callback that does everything."""
+"""The all-in-one callback."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
@@ -10,35 +10,36 @@ from wk_core.alone import check_alone
 from wk_core.callbacks import leave_to_keras
 from wk_core.copying import WithoutItsRun
 from wk_core.keras import keras
-from wk_legacy.arguments import Arguments, refuse_unknown, renamed
+from wk_legacy.arguments import Arguments
+from wk_legacy.migration import refuse_unknown, with_today_names
 from wk_legacy.training_log import TrainingLog
 
 
 class WandbCallback(WithoutItsRun, keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
-    """Logs metrics, the best model, and on request gradients, weights and predictions.
+    """Logs metrics and the best model, and on request gradients, weights and predictions.
 
-    It is the callback of that name which W&B removed in wandb 0.27.1, for code that uses it.
+    It is the callback that W&B removed in wandb 0.27.1, for code that uses it.
 
-    - **Metrics.** One row an epoch has what Keras reports, under Keras' own names, and `epoch`,
-      from 0. With `log_batch_frequency=N` the batches 0, N, 2N … of each epoch have rows, too.
-    - **The best epoch.** When `monitor` is better than ever before, the run's summary gets its
-      value, as `best_val_loss`, and `best_epoch`; the model is saved as the file `model-best` of
-      the run, and logged as a version of the artifact `model-<run name>`, with the aliases
-      `latest`, `best` and `epoch_<n>`. A resumed run goes on from its best value.
-    - **The model.** The summary has its graph as `graph`, drawn once.
+    - **Metrics.** Each epoch is one row: Keras' logs, under Keras' own names, and `epoch`, from 0.
+      With `log_batch_frequency=N` the batches 0, N, 2N … of each epoch have rows, too.
+    - **The best epoch.** When `monitor` is better than in all epochs before, the run's summary gets
+      its value, as `best_val_loss`, and `best_epoch`. The model is saved as the file `model-best`
+      of the run, and logged as a version of the artifact `model-<run name>`, with the aliases
+      `latest`, `best` and `epoch_<n>`. A resumed run continues from its best value.
+    - **The model.** The summary has the graph of its layers, as `graph`.
     - **On request**, an epoch's row also has histograms of the weights, as
       `parameters/<layer>.weights` and `.bias`, and of the gradients, as
-      `gradients/<weight>.gradient`; pictures of examples, as `examples`; and a table of
-      predictions, as `validation_predictions`.
+      `gradients/<weight>.gradient`; images of examples, as `examples`; and a table of predictions,
+      as `validation_predictions`.
 
-    What takes time is done by a background thread while training goes on. Its errors come back to
-    the training.
+    A background thread does the slow work while training continues. Its errors are raised by the
+    next hook, or at the end of `fit`.
 
     Args:
-        monitor: The metric that says which epoch is the best. Defaults to `"val_loss"`.
-        verbose: 1 or more says what is saved; 0 is silent. Defaults to 0.
-        mode: Whether `"min"` or `"max"` of `monitor` is better; `"auto"` goes by the metric's own
-            word, then by its name. Defaults to `"auto"`.
+        monitor: The metric that decides which epoch is the best. Defaults to `"val_loss"`.
+        verbose: 1 or more prints what is saved; 0 is silent. Defaults to 0.
+        mode: Whether `"min"` or `"max"` of `monitor` is better; `"auto"` asks the metric, then
+            goes by its name. Defaults to `"auto"`.
         save_weights_only: Whether to save weights and optimizer state without the architecture.
             Defaults to False.
         log_weights: Whether to log histograms of the weights. Defaults to False.
@@ -46,51 +47,49 @@ class WandbCallback(WithoutItsRun, keras.callbacks.Callback):  # type: ignore[mi
             `training_data`. Defaults to False.
         save_model: Whether to save the model of the best epoch. Defaults to True.
         training_data: `(x, y)` for `log_gradients`. Defaults to None.
-        validation_data: `(x, y)` to show predictions for. Defaults to None: what `fit` validates
-            with, where predictions are asked for by `input_type`, `output_type` or
-            `log_evaluation`.
-        labels: The names of classes, in a list or by number; for one unit, the names of false and
-            true. Defaults to None.
-        predictions: How many examples are shown each epoch, at most 100. Defaults to 36.
+        validation_data: `(x, y)` to show predictions for. Defaults to None: the validation data of
+            `fit`, if `input_type`, `output_type` or `log_evaluation` asks for predictions.
+        labels: The names of the classes, in a list or by number; for an output of one unit, the
+            names of false and true. Defaults to None.
+        predictions: How many examples to show each epoch, at most 100. Defaults to 36.
         generator: Batches of `(x, y)` instead of `validation_data`: a generator, a
             `tf.data.Dataset`, a Keras `PyDataset` or any iterable. Defaults to None.
-        input_type: `"image"`, `"images"`, `"segmentation_mask"` or `"label"`. Defaults to None: it
-            is guessed for a model with one input.
-        output_type: The same of the output. Defaults to None.
-        log_evaluation: Whether to log a table of the validation data, and of predictions for it.
+        input_type: `"image"`, `"images"`, `"segmentation_mask"` or `"label"`. Defaults to None:
+            inferred for a model with one input.
+        output_type: The same for the output. Defaults to None.
+        log_evaluation: Whether to log a table of the validation data, and tables of predictions.
             Defaults to False.
-        validation_steps: How many batches of `generator` are the whole of it. Defaults to None:
-            its length, if it has one.
+        validation_steps: The number of batches in all of `generator`. Defaults to None: its
+            length, if it has one.
         class_colors: For masks, a triple of red, green and blue from 0 to 1 for each class.
             Defaults to None: black for class 0, evenly spaced hues for the others.
-        log_batch_frequency: Every how many batches what Keras reports is logged, too. Defaults to
-            None: not at all, and so does 0.
-        log_best_prefix: What comes before the names of the summary's entries of the best epoch.
-            Defaults to `"best_"`; None for no entries.
-        save_graph: Whether to log the model's graph. Defaults to True.
-        validation_indexes: Links to the rows of a table that there is already, as
-            `wandb.Table.get_index()` returns them, instead of logging the validation data.
-        validation_row_processor: Makes columns of the table of validation data: a function of a
-            row's number and its cells, `{"input": ..., "target": ...}`, that returns more cells by
-            column. Defaults to None.
-        prediction_row_processor: The same for the table of predictions, whose row is
-            `{"output": ...}`. Defaults to None.
-        infer_missing_processors: Whether columns are guessed where there is no processor. Defaults
-            to True.
-        log_evaluation_frequency: A table of predictions every how many epochs. Defaults to 0: at
-            the end of training only.
+        log_batch_frequency: The number of batches between two rows of batches. Defaults to None: no
+            such rows. So does 0.
+        log_best_prefix: The prefix of the summary's entries for the best epoch. Defaults to
+            `"best_"`; None for no entries.
+        save_graph: Whether to log the graph of the model's layers. Defaults to True.
+        validation_indexes: Links to the rows of an existing table of the validation data, as
+            `wandb.Table.get_index()` returns them. Then the data are not logged.
+        validation_row_processor: Computes columns of the table of validation data: a function that
+            gets a row's index and its cells, `{"input": ..., "target": ...}`, and returns more
+            cells by column. Defaults to None.
+        prediction_row_processor: The same for the table of predictions, whose rows are
+            `{"output": ..., "val_row": ...}`. Defaults to None.
+        infer_missing_processors: Whether to infer columns without a processor. Defaults to True.
+        log_evaluation_frequency: The number of epochs between two tables of predictions. Defaults
+            to 0: one table at the end of training.
         compute_flops: Whether to count the floating-point operations of one example, in billions,
-            for the summary, as `GFLOPs`. Defaults to False.
-        output_row_processor: Another name of `prediction_row_processor`. So is `data_type`, of
-            older releases, of `input_type`.
+            and add them to the summary as `GFLOPs`. Defaults to False.
+        output_row_processor: Another name of `prediction_row_processor`. An older name of
+            `input_type`, `data_type`, is accepted, too.
         image_range: The values that are black and white in images, as `(0.0, 1.0)`. Defaults to
-            None: found out from the data, once, and said.
-        run: The run to log to. Defaults to the active one.
+            None: the data decide, and the callback prints the values.
+        run: The run to log to. Defaults to the active run.
 
     Raises:
-        wandb.Error: If no run is given or active, or if it is finished.
-        ValueError: If an argument is not as above, or arguments do not go together.
-        TypeError: If an argument is not known, or of a wrong kind.
+        wandb.Error: If there is no run, or if it is finished.
+        ValueError: If an argument is not as above, or if two arguments exclude each other.
+        TypeError: If an argument is unknown or has the wrong type.
 
     Example:
         ```python
@@ -109,10 +108,10 @@ class WandbCallback(WithoutItsRun, keras.callbacks.Callback):  # type: ignore[mi
         ```
     """
 
-    # Keras may call the batch hook from its pool of threads instead of holding up training.
+    # Keras may call the batch hook from its pool of threads, so that training does not wait.
     async_safe = True
 
-    _not_copied: ClassVar[frozenset[str]] = frozenset({"_log"})
+    _not_copied: ClassVar[frozenset[str]] = frozenset({"_session"})
 
     def __init__(
         self,
@@ -150,71 +149,70 @@ class WandbCallback(WithoutItsRun, keras.callbacks.Callback):  # type: ignore[mi
     ) -> None:
         given = dict(locals())
         super().__init__()
+        unknown = with_today_names(unknown)
         names = [each.name for each in fields(Arguments)]
-        given |= (unknown := renamed(unknown))
-        refuse_unknown(
-            {name: unknown[name] for name in unknown if name not in names}, [*names, "run"]
-        )
+        refuse_unknown([name for name in unknown if name not in names], [*names, "run"])
+        given |= unknown
         self._arguments = Arguments(**{name: given[name] for name in names})
         if self._arguments.batch_frequency is None:
             leave_to_keras(self, WandbCallback, "on_train_batch_end")
         self._report_to(run)
 
     def _bind(self, run: wandb.Run) -> None:
-        self._log = None if run.disabled else TrainingLog(self._arguments, run, owner=self)
+        self._session = None if run.disabled else TrainingLog(self._arguments, run, owner=self)
 
     @property
     def _is_in_fit(self) -> bool:
-        return self._log is not None and self._log.is_open
+        return self._session is not None and self._session.is_open
 
     def set_params(self, params: Mapping[str, Any]) -> None:
-        """Takes the parameters of the `fit` that begins."""
+        """Sets the parameters of the `fit` that begins."""
         super().set_params(params)
-        if self._log is not None:
-            self._log.set_params(params)
+        if self._session is not None:
+            self._session.set_params(params)
 
     def set_model(self, model: Any) -> None:
-        """Takes the model."""
+        """Sets the model."""
         super().set_model(model)
-        if self._log is not None:
-            self._log.set_model(model)
+        if self._session is not None:
+            self._session.set_model(model)
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Looks whether data, model and arguments fit, and starts afresh.
+        """Checks that data, model and arguments fit, and begins to log a `fit`.
 
         Raises:
-            ValueError: If they do not.
-            TypeError: If the data are of no kind that can be looked at.
+            ValueError: If they do not fit.
+            TypeError: If the data are of a kind that is not supported.
         """
         check_alone(self, self.model)
-        if self._log is not None:
-            self._log.begin()
+        if self._session is not None:
+            self._session.begin()
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Notes the epoch."""
-        if self._log is not None:
-            self._log.begin_epoch(epoch)
+        """Begins an epoch."""
+        if self._session is not None:
+            self._session.begin_epoch(epoch)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Has the batch logged if it is due; Keras may call it from several threads."""
-        if self._log is not None:
-            self._log.end_batch(batch, logs or {})
+        """Logs the batch if it is due; Keras may call it from several threads."""
+        if self._session is not None:
+            self._session.end_batch(batch, logs or {})
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Has the epoch logged, and the model saved if it is the best."""
-        if self._log is not None:
-            self._log.end_epoch(epoch, logs or {})
+        """Logs the epoch, and saves the model if the epoch is the best."""
+        if self._session is not None:
+            self._session.end_epoch(epoch, logs or {})
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Waits until everything is logged and saved."""
-        if self._log is not None:
-            self._log.end()
+        if self._session is not None:
+            self._session.end()
 
     def get_training_state(self) -> dict[str, Any]:
-        """Returns what it has to remember of a training that is resumed: the best value."""
-        return {} if self._log is None else self._log.state()
+        """Returns the state that `restore` passes to a resumed training: the best value."""
+        return {} if self._session is None else self._session.state()
 
     def set_training_state(self, state: Mapping[str, Any]) -> None:
-        """Goes on where a restored training stood."""
-        if self._log is not None:
-            self._log.restore(state)
+        """Continues from the state of a restored training."""
+        if self._session is not None:
+            self._session.restore(state)

@@ -1,18 +1,20 @@
-"""Where each argument of `WandbCallback` has gone in new code."""
+"""Arguments of `WandbCallback`: what replaces them in new code, and their older names."""
 
+import difflib
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-__all__ = ["RENAMED", "SUCCESSORS", "Successor"]
+import wandb
 
 
 @dataclass(frozen=True)
 class Successor:
-    """What does the work of an argument in new code.
+    """The replacement of an argument in new code.
 
     Attributes:
-        package: The package.
-        use: The call, or the part of it that matters.
+        package: The package that has it.
+        use: The call.
     """
 
     package: str
@@ -54,7 +56,37 @@ SUCCESSORS: Final[dict[str, Successor]] = {
     "log_evaluation_frequency": Successor("wk-eval", "ClassificationEval(data, every=2)"),
     "compute_flops": Successor("wk-metrics", "wk_metrics.model.flops.count_flops(model)"),
 }
-"""What does the work of each argument in new code."""
+"""The replacement of each argument in new code."""
 
 RENAMED: Final[dict[str, str]] = {"data_type": "input_type"}
-"""Names that arguments of `WandbCallback` had in older releases; all of them are taken."""
+"""Names of arguments in older releases, which are still accepted, and their names today."""
+
+
+def with_today_names(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns arguments under their names of today; warns about each older name.
+
+    Args:
+        given: Arguments by name; names may be those of older releases.
+    """
+    arguments = dict(given)
+    for old, new in RENAMED.items():
+        value = arguments.pop(old, None)
+        if value is not None:
+            wandb.termwarn(f"WandbCallback takes `{old}={value!r}` as `{new}={value!r}`.")
+            arguments[new] = value
+    return arguments
+
+
+def refuse_unknown(unknown: Collection[str], known: Collection[str]) -> None:
+    """Raises an error that names an unknown argument and the known one nearest to it.
+
+    Raises:
+        TypeError: If there is an unknown argument.
+    """
+    for name in unknown:
+        near = next(iter(difflib.get_close_matches(name, known, 1)), None)
+        if near is not None:
+            advice = f"Did you mean `{near}`?"
+        else:
+            advice = f"Its arguments are: {', '.join(known)}."
+        raise TypeError(f"`{name}` is not an argument of WandbCallback. {advice}")

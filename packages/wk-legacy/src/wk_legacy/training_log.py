@@ -1,4 +1,4 @@
-"""What `WandbCallback` does in a training."""
+"""The work of a `WandbCallback` for its run: one row an epoch, and the best model."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -11,15 +11,16 @@ from wk_core.logs import NumberFilter
 from wk_core.row_log import RowLog
 from wk_legacy.arguments import Arguments
 from wk_legacy.batch_rows import BatchRows
-from wk_legacy.best import Best
-from wk_legacy.best_model import BestModel
-from wk_legacy.composition import parts_in_fit, parts_of
+from wk_legacy.best_model import BestModel, BestValue
+from wk_legacy.components import build_components, build_components_of_fit
 from wk_legacy.model_facts import model_facts
 from wk_metrics.row_source import RowFactory, RowSource
 
 
 class TrainingLog:
-    """Logs the trainings of one callback to its run, and saves the best model.
+    """Logs the trainings of one callback to one run, and saves the best model.
+
+    It is the callback's session: it holds everything that belongs to the run or to a `fit`.
 
     Args:
         arguments: The callback's arguments.
@@ -32,9 +33,9 @@ class TrainingLog:
         self._run = run
         self._owner = owner
         self._numbers = NumberFilter(type(owner).__name__)
-        self._parts = parts_of(arguments, run)
-        self._parts_in_fit: Sequence[RowSource] = ()
-        self._best = Best(arguments.monitor, arguments.mode, self._earlier_best())
+        self._components = build_components(arguments, run)
+        self._components_of_fit: Sequence[RowSource] = ()
+        self._best = BestValue(arguments.monitor, arguments.mode, self._earlier_best())
         self._best_model: BestModel | None = None
         if arguments.save_model:
             self._best_model = BestModel(
@@ -44,22 +45,22 @@ class TrainingLog:
                 weights_only=arguments.save_weights_only,
                 verbose=arguments.verbose,
             )
-        self._facts_are_due = arguments.save_graph or arguments.compute_flops
+        self._model_info_is_due = arguments.save_graph or arguments.compute_flops
         self._rows: RowLog | None = None
         self._batches: BatchRows | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether a `fit` is under way."""
+        """Whether a `fit` is running."""
         return self._rows is not None
 
     def set_params(self, params: Mapping[str, Any]) -> None:
-        """Takes the parameters of a `fit`."""
+        """Sets the parameters of a `fit`."""
         if self._best_model is not None:
             self._best_model.set_params(params)
 
     def set_model(self, model: Any) -> None:
-        """Takes the model; called by a list of callbacks."""
+        """Sets the model."""
         if self._best_model is not None:
             self._best_model.set_model(model)
 
@@ -68,13 +69,13 @@ class TrainingLog:
 
         Raises:
             ValueError: If data, model and arguments do not fit.
-            TypeError: If the data are of no kind that can be looked at.
+            TypeError: If the data are of a kind that is not supported.
         """
-        self._close()  # what a `fit` that never came to its end has left
-        if not self._parts_in_fit:
-            self._parts_in_fit = parts_in_fit(self._arguments, self._run)
-        for part in self._all_parts:
-            part.begin(self._model)
+        self._close()  # an earlier `fit` may have been interrupted
+        if not self._components_of_fit:
+            self._components_of_fit = build_components_of_fit(self._arguments, self._run)
+        for component in self._all_components:
+            component.begin(self._model)
         self._rows = RowLog(self._run, type(self._owner).__name__)
         frequency = self._arguments.batch_frequency
         if frequency is not None:
@@ -82,46 +83,47 @@ class TrainingLog:
             self._batches = BatchRows(self._log_batch, frequency, self._model, steps)
         if self._best_model is not None:
             self._best_model.on_train_begin()
-        self._log_facts()
+        self._log_model_info()
 
     def begin_epoch(self, epoch: int) -> None:
-        """Notes the epoch."""
+        """Begins an epoch."""
         if self._batches is not None:
             self._batches.start_epoch()
         if self._best_model is not None:
             self._best_model.on_epoch_begin(epoch)
 
     def end_batch(self, batch: int, logs: Mapping[str, Any]) -> None:
-        """Has a batch logged if it is due."""
+        """Logs a batch if it is due."""
         if self._batches is not None:
             self._batches.end(batch, logs)
 
     def end_epoch(self, epoch: int, logs: Mapping[str, Any]) -> None:
-        """Has an epoch logged, and the model saved if it is the best.
+        """Logs an epoch, and saves the model if the epoch is the best.
 
         Raises:
-            ValueError: If nothing tells which of two values of the monitored metric is better.
-            BaseException: What went wrong behind the training.
+            ValueError: If neither the monitored metric nor its name says whether less or more is
+                better.
+            BaseException: An error of the background thread.
         """
         if self._batches is not None:
             self._batches.end_epoch()
-        self._log_facts(is_trained=True)
+        self._log_model_info(is_trained=True)
         sync_state(self._model)
-        makers = [part.take(epoch) for part in self._all_parts]
+        makers = [component.take(epoch) for component in self._all_components]
         numbers = self._numbers(logs)
         self._open_rows.log(partial(_row, {**numbers, "epoch": epoch}, makers))
         if self._best.improves(numbers, self._model):
-            self._note_best(epoch, numbers)
+            self._log_best(epoch, numbers)
 
     def end(self) -> None:
         """Waits until everything is logged and saved.
 
         Raises:
-            BaseException: What went wrong behind the training.
+            BaseException: An error of the background thread.
         """
         try:
-            for part in self._all_parts:
-                make_row = part.end()
+            for component in self._all_components:
+                make_row = component.end()
                 if make_row is not None:
                     self._open_rows.log(make_row)
             self._close()
@@ -130,16 +132,16 @@ class TrainingLog:
                 self._best_model.on_train_end()
 
     def state(self) -> dict[str, Any]:
-        """Returns what a resumed training has to know."""
+        """Returns what `restore` passes to a resumed training."""
         return {"best": self._best.value}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on where a restored training stood."""
+        """Continues from the state of a restored training."""
         self._best.value = state["best"]
 
     @property
-    def _all_parts(self) -> Sequence[RowSource]:
-        return (*self._parts, *self._parts_in_fit)
+    def _all_components(self) -> Sequence[RowSource]:
+        return (*self._components, *self._components_of_fit)
 
     @property
     def _model(self) -> Any:
@@ -147,7 +149,7 @@ class TrainingLog:
 
     @property
     def _open_rows(self) -> RowLog:
-        if self._rows is None:  # a training loop that calls no `on_train_begin`
+        if self._rows is None:  # a custom loop that does not call `on_train_begin`
             self._rows = RowLog(self._run, type(self._owner).__name__)
         return self._rows
 
@@ -157,13 +159,13 @@ class TrainingLog:
             rows.close()
 
     def _log_batch(self, logs: Mapping[str, Any]) -> None:
-        if self._rows is not None:  # a thread of Keras' may come late
+        if self._rows is not None:  # Keras' threads may call the hook after the end of `fit`
             self._rows.log(lambda: dict(self._numbers(logs)))
 
-    def _log_facts(self, *, is_trained: bool = False) -> None:
-        # Some models train and never count as built, as those that no `call` has.
-        if self._facts_are_due and (self._model.built or is_trained):
-            self._facts_are_due = False
+    def _log_model_info(self, *, is_trained: bool = False) -> None:
+        # Some models never count as built, as those without a `call`; once trained, they are.
+        if self._model_info_is_due and (self._model.built or is_trained):
+            self._model_info_is_due = False
             facts = model_facts(
                 self._model,
                 graph=self._arguments.save_graph,
@@ -171,7 +173,7 @@ class TrainingLog:
             )
             self._open_rows.submit(partial(self._run.summary.update, facts))
 
-    def _note_best(self, epoch: int, numbers: Mapping[str, float]) -> None:
+    def _log_best(self, epoch: int, numbers: Mapping[str, float]) -> None:
         prefix, monitor = self._arguments.log_best_prefix, self._arguments.monitor
         if prefix is not None:
             entries = {f"{prefix}{monitor}": self._best.value, f"{prefix}epoch": epoch}
@@ -186,7 +188,7 @@ class TrainingLog:
         summary: Any = self._run.summary  # wandb leaves its methods untyped
         value = summary.get(f"{prefix}{self._arguments.monitor}")
         is_number = isinstance(value, (int, float)) and value == value
-        return float(value) if is_number else None  # `define_metric` may have made another of it
+        return float(value) if is_number else None  # `define_metric` may change its form
 
 
 def _row(numbers: Mapping[str, float], makers: Sequence[RowFactory]) -> dict[str, Any]:

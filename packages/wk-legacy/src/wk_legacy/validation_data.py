@@ -1,32 +1,39 @@
-"""The validation data that a callback looks at."""
+"""The validation data that a callback shows, and a model's predictions for them."""
 
 import itertools
+import math
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from operator import itemgetter
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import wandb
 
-from wk_core.data.arrays import is_tensor
+from wk_core.data.arrays import describe, is_tensor
 from wk_core.preserved_state import preserve_random_state
+from wk_eval.data.predictor import Predictor as BatchPredictor
 from wk_eval.data.samples import Samples, batches_of, draw_samples
-from wk_legacy.painters import ImagePainter, checked_range, image_painter
+from wk_eval.data.structures import Arrays, map_arrays, named, with_tuples
+from wk_legacy.images.rendering import ImageRenderer, checked_range, image_renderer
+
+_BATCH_SIZE: Final = 32
 
 
 class ValidationData:
     """Validation data: arrays, or batches that are drawn when they are needed.
 
-    All who look at one set of data share one of these, so that each batch of a generator is seen
-    by one of them.
+    Everything that shows one set of data shares one instance, so that each batch of a generator is
+    drawn once.
 
     Args:
         data: `(inputs, targets)` arrays, which may be followed by sample weights; or batches of
             such tuples: a generator, a `tf.data.Dataset`, a Keras `PyDataset`, a PyTorch
             `DataLoader` or any other iterable.
-        steps: How many batches are the whole of it. Defaults to its length, if it has one.
-        image_range: The values that are black and white in images. Defaults to those found out.
+        steps: The number of batches in all of the data. Defaults to its length, if it has one.
+        image_range: The values that are black and white in images. Defaults to None: the data
+            decide.
 
     Raises:
         TypeError: If data are not as above.
@@ -54,16 +61,16 @@ class ValidationData:
         self._data = data
         self._steps = steps
         self._range = checked_range(image_range)
-        self._painters: dict[str, ImagePainter] = {}
+        self._renderers: dict[str, ImageRenderer] = {}
         self._batches: Iterator[Any] = iter(())
         self._last: Any = None
         self._whole: Samples | None = None
 
     def whole(self) -> Samples:
-        """Returns all of the data, drawn once: of batches as many as there are `steps`.
+        """Returns all of the data; of data in batches, the first `steps` batches, drawn once.
 
         Raises:
-            ValueError: If it cannot be told how many batches that is, or if there are fewer.
+            ValueError: If the number of batches is unknown, or if there are fewer.
             TypeError: If batches are not tuples of inputs and targets.
         """
         if self._whole is None:
@@ -73,13 +80,29 @@ class ValidationData:
                 )
         return self._whole
 
-    def batch(self) -> Samples:
-        """Returns the next batch, and after the last one the first; of arrays all of them.
-
-        Of a generator that has come to its end it returns all that was drawn, or its last batch.
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
+        """Returns all of the data as columns of a table: targets and inputs, by name.
 
         Raises:
-            ValueError: If there is nothing.
+            ValueError: As `whole`, or if inputs and targets have names in common.
+            TypeError: As `whole`.
+        """
+        samples = self.whole()
+        targets, inputs = named(samples.targets, "target"), samples.named_inputs()
+        if common := sorted(set(targets) & set(inputs)):
+            raise ValueError(
+                "Inputs and targets are columns of one table and need different names. Received: "
+                f"{common} in both; inputs={describe(inputs)}, targets={describe(targets)}"
+            )
+        return {**targets, **inputs}
+
+    def batch(self) -> Samples:
+        """Returns the next batch, and after the last batch the first; of arrays, all of them.
+
+        If a generator is exhausted, it returns what `whole` drew before, or else the last batch.
+
+        Raises:
+            ValueError: If there are no examples.
             TypeError: If batches are not tuples of inputs and targets.
         """
         if isinstance(self._data, tuple):
@@ -92,8 +115,8 @@ class ValidationData:
             return self._whole
         if batch is None and self._last is not None:
             warnings.warn(
-                "The validation data came to their end and cannot be begun anew: their last batch "
-                "is looked at again. A generator has to go on for as long as training does.",
+                "The validation data are exhausted and cannot be iterated again: their last batch "
+                "is looked at again. A generator must not end before training does.",
                 stacklevel=2,
             )
             self._data = [self._last]
@@ -101,26 +124,26 @@ class ValidationData:
         self._last = batch
         return draw_samples([] if batch is None else [batch], None)
 
-    def painter(self, name: str, images: npt.NDArray[Any], *, mask: bool = False) -> ImagePainter:
-        """Returns what makes pixels of images, the same one for the same name.
+    def renderer(self, name: str, images: npt.NDArray[Any], *, mask: bool = False) -> ImageRenderer:
+        """Returns the renderer of the images of this name.
 
-        The values that are black and white are found out the first time, and said.
+        The first call for a name decides which values are black and white, and prints them.
 
         Args:
             name: What the images are, as `"input"`.
-            images: As many of them as are known.
-            mask: Whether they are masks of two classes, which may be numbers 0 and 1.
+            images: All images that are known.
+            mask: Whether they are masks of two classes, which may be indices 0 and 1.
         """
         if self._range is not None:
-            return ImagePainter(*self._range)
-        if name not in self._painters:
-            painter = self._painters[name] = image_painter(images, mask=mask)
+            return ImageRenderer(*self._range)
+        if name not in self._renderers:
+            renderer = self._renderers[name] = image_renderer(images, mask=mask)
             if images.dtype != np.uint8:
                 wandb.termlog(
-                    f"Images of {name!r}: {painter.low:g} is shown black and {painter.high:g} "
-                    "white; say otherwise with `image_range`."
+                    f"Images of {name!r}: {renderer.low:g} is shown black and {renderer.high:g} "
+                    "white. Pass `image_range` to change it."
                 )
-        return self._painters[name]
+        return self._renderers[name]
 
     def _all_batches(self) -> list[Any]:
         count = self._count()
@@ -137,8 +160,43 @@ class ValidationData:
             return self._steps
         try:
             return len(self._data)
-        except TypeError:  # a generator, or a `tf.data.Dataset` without end
+        except TypeError:  # a generator, or an infinite `tf.data.Dataset`
             raise ValueError(
-                "`validation_steps` must say how many batches are the whole of the validation "
-                f"data, which do not say it themselves. Received: {type(self._data).__name__}"
+                "`validation_steps` must say how many batches the validation data have, which have "
+                f"no length. Received: {type(self._data).__name__}"
             ) from None
+
+
+class Predictor:
+    """Predicts examples in batches of nearly equal size, without side effects on training.
+
+    Args:
+        model: The model.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._predict = BatchPredictor(model)
+
+    def first(self, samples: Samples, count: int = _BATCH_SIZE) -> Arrays:
+        """Returns the output for the first example, with an axis of length 1.
+
+        Args:
+            samples: The examples.
+            count: How many examples to predict for it. Pass the number that later calls have: a
+                backend compiles the model for each batch size.
+        """
+        outputs = self(samples.chosen(np.arange(min(count, samples.count))))
+        first: Arrays = map_arrays(itemgetter(slice(1)), outputs)
+        return first
+
+    def __call__(self, samples: Samples) -> Arrays:
+        """Returns the outputs for all examples, in tuples if the model returns lists."""
+        batches = math.ceil(samples.count / _BATCH_SIZE)
+        outputs = self._predict.all_of(samples, math.ceil(samples.count / batches))
+        arrays: Arrays = with_tuples(outputs)
+        return arrays
+
+
+def output_columns(outputs: Arrays) -> dict[str, npt.NDArray[Any]]:
+    """Returns the outputs of a model as columns of a table, by name."""
+    return named(outputs, "output")

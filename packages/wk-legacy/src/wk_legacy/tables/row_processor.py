@@ -1,4 +1,4 @@
-"""A user's function that makes columns of a table's rows."""
+"""A user's function that computes more cells for a table's rows."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from wk_eval.tables.image import deferred_images
 
 
 class RowNumber(int):
-    """The number of a row, that gives access to the row, as the numbers of `wandb.Table` do."""
+    """The index of a row, which also returns the row, as `wandb.Table`'s own indices do."""
 
     row: Mapping[str, Any]
 
@@ -17,14 +17,14 @@ class RowNumber(int):
 
 
 class RowProcessor:
-    """Calls a user's function for one row after the other, and checks what it returns.
+    """Calls a user's function for each row, and checks its results.
 
     Args:
-        argument: The name of the argument that it was given as, for errors.
-        function: Takes the number of a row and its cells by column; returns more of these.
+        argument: The name of the argument that passed the function, for errors.
+        function: Gets the index of a row and its cells by column; returns more cells by column.
 
     Raises:
-        TypeError: If it is no function.
+        TypeError: If it is not a function.
     """
 
     def __init__(self, argument: str, function: Callable[[int, dict[str, Any]], Any]) -> None:
@@ -38,15 +38,15 @@ class RowProcessor:
         self._columns: list[str] | None = None
 
     def rows(self, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Yields the cells that the function returns for rows, one after the other.
+        """Yields the function's cells for each row.
 
-        It is called in this thread: it may use the model, or draw pictures with what is not made
-        for several threads. What `wandb.Image(array)` makes there is encoded later, and in its
-        right brightness.
+        The function runs in the caller's thread: it may use the model, or drawing libraries that
+        are not thread-safe. Images that it makes with `wandb.Image(array)` are encoded later, with
+        the brightness of the array.
 
         Raises:
-            TypeError: If it returns something other than a dictionary of columns.
-            ValueError: If it returns other columns than for the first row, or those there are.
+            TypeError: If a result is not a dictionary of cells by column.
+            ValueError: If its columns differ from the first row's, or exist in the row already.
         """
         for number, row in enumerate(rows):
             index = RowNumber(number)
@@ -65,8 +65,8 @@ class RowProcessor:
         names = [*cells]
         if self._columns is None:
             self._columns = names
-        taken = [name for name in names if name in row]
-        if taken or set(names) != set(self._columns):
+        existing = [name for name in names if name in row]
+        if existing or set(names) != set(self._columns):
             raise ValueError(
                 f"`{self._argument}` must return the same columns for each row, other than "
                 f"{[*row]}. Received: {names} for row {number}, and {self._columns} for row 0"

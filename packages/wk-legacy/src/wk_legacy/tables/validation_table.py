@@ -1,4 +1,4 @@
-"""The table of the validation data, which predictions are linked to."""
+"""The table of the validation data, to which predictions link."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -8,16 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import wandb
 
-from wk_core.data.arrays import describe
-from wk_eval.data.samples import Samples
-from wk_eval.data.structures import named
 from wk_eval.tables.spooled_table import SpooledTable
 from wk_eval.tables.table_logger import TableLogger
-from wk_legacy.row_processor import RowProcessor
+from wk_legacy.tables.row_processor import RowProcessor
 
 Array = npt.NDArray[Any]
 
-# The most numbers of a vector that are a list in a cell, as in wandb's own tables.
+# Longer vectors are stored as an array in a file, as wandb's own tables do.
 _LONGEST_VECTOR: Final = 150
 
 
@@ -27,8 +24,8 @@ class ValidationTable:
     Args:
         run: The run.
         columns: The data, by column.
-        count: How many rows there are.
-        name: The callback's class, for what is said of errors.
+        count: The number of rows.
+        name: The callback's class, for errors.
     """
 
     def __init__(self, run: wandb.Run, columns: Mapping[str, Array], count: int, name: str) -> None:
@@ -38,7 +35,7 @@ class ValidationTable:
         self._table: SpooledTable | None = None
 
     def fill(self, processor: RowProcessor) -> None:
-        """Makes the table, with more columns that a processor makes in this thread."""
+        """Makes the table in this thread, with the columns of a user's processor."""
         rows = (
             {name: array[number] for name, array in self._columns.items()}
             for number in range(self._count)
@@ -49,19 +46,19 @@ class ValidationTable:
             if table is None:
                 names = [*cells]
                 table = self._new_table(names)
-            table.add_data(*self._known_cells(number), *(cells[name] for name in names))
+            table.add_data(*self._data_cells(number), *(cells[name] for name in names))
         assert table is not None, "there are examples"
         self._send(table)
 
     def fill_later(self, names: list[str], more: Iterator[dict[str, Any]]) -> None:
-        """Has the table made behind this thread.
+        """Makes the table in a background thread.
 
         Args:
-            names: The names of more columns.
-            more: Yields the cells of these of one row after the other.
+            names: The names of the columns besides the data.
+            more: Yields the cells of these columns, row by row.
         """
         table = self._new_table(names)
-        rows = ([*self._known_cells(number), *cells.values()] for number, cells in enumerate(more))
+        rows = ([*self._data_cells(number), *cells.values()] for number, cells in enumerate(more))
         self._log.submit(partial(table.write, rows))
         self._send(table)
 
@@ -69,7 +66,7 @@ class ValidationTable:
         """Returns links to the rows, for cells of other tables; waits until the table is logged.
 
         Raises:
-            BaseException: What went wrong with it.
+            BaseException: The error that logging the table raised.
         """
         assert self._table is not None, "the table is filled first"
         self._log.close()
@@ -87,30 +84,15 @@ class ValidationTable:
         self._log.log_data(table, "wb_validation_data", "validation_dataset", "validation_data")
         self._table = table
 
-    def _known_cells(self, number: int) -> list[Any]:
+    def _data_cells(self, number: int) -> list[Any]:
         return [
             None if _is_large(array) else np.asarray(array[number]).tolist()
             for array in self._columns.values()
         ]
 
 
-def columns_of(samples: Samples) -> dict[str, Array]:
-    """Returns the columns of data: targets and inputs, by name.
-
-    Raises:
-        ValueError: If inputs and targets have names in common.
-    """
-    targets, inputs = named(samples.targets, "target"), samples.named_inputs()
-    if common := sorted(set(targets) & set(inputs)):
-        raise ValueError(
-            "Inputs and targets need names of their own, since they are columns of one table. "
-            f"Received: {common} in both; inputs={describe(inputs)}, targets={describe(targets)}"
-        )
-    return {**targets, **inputs}
-
-
 def _is_large(array: Array) -> bool:
-    """Tells whether the examples of an array are stored in a file of their own."""
+    """Returns whether a column is stored as an array in a file, not as cells."""
     if array.dtype.kind in "OUS":
         return False
     return array.ndim > 2 or (array.ndim == 2 and array.shape[1] > _LONGEST_VECTOR)

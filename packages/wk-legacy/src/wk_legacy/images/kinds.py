@@ -1,24 +1,24 @@
-"""What an array of the data shows: labels, images or masks."""
+"""The kinds of data that an array can hold: labels, images or masks."""
 
 from collections.abc import Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 Kind: TypeAlias = Literal["label", "image", "images", "segmentation_mask"]
-"""A kind of data; `image` and `images` are one."""
+"""A kind of data; `image` and `images` mean the same."""
 
 _KINDS: Final[Sequence[Kind]] = ("image", "images", "segmentation_mask", "label")
 _CHANNELS: Final = (1, 3, 4)
 
 
 def checked_kind(argument: str, kind: Any) -> Kind | None:
-    """Returns a kind, or None where it is to be guessed.
+    """Returns a kind, or None if it is to be inferred.
 
     Args:
         argument: The argument's name, for the error.
         kind: A kind, None or `"auto"`.
 
     Raises:
-        ValueError: If it is none of these.
+        ValueError: If it is anything else.
     """
     if kind is None or kind == "auto":
         return None
@@ -26,20 +26,20 @@ def checked_kind(argument: str, kind: Any) -> Kind | None:
         if kind == known:
             return known
     raise ValueError(
-        f"`{argument}` must be one of {list(_KINDS)}, or None to have it guessed. Received: "
+        f"`{argument}` must be one of {list(_KINDS)}, or None to infer it. Received: "
         f"{argument}={kind!r}"
     )
 
 
-def guessed_kind(shape: Sequence[int]) -> Kind | None:
-    """Returns the kind of data that an array seems to hold.
+def infer_kind(shape: Sequence[int]) -> Kind | None:
+    """Returns the kind of data that an array of this shape most likely holds.
 
     Args:
-        shape: The array's shape, with the axis of the examples, and with the channels last.
+        shape: The array's shape, examples first and channels last.
 
     Returns:
-        A label for one or two axes, an image for three. For four it is an image if it has 1, 3 or
-        4 channels, else a mask. None for more.
+        A label for one or two axes, an image for three. For four an image if there are 1, 3 or 4
+        channels, else a mask. None for more.
     """
     if len(shape) <= 2:
         return "label"
@@ -50,6 +50,6 @@ def guessed_kind(shape: Sequence[int]) -> Kind | None:
     return None
 
 
-def is_picture(kind: Kind | None) -> bool:
-    """Tells whether data of a kind can be shown as pictures."""
+def is_image(kind: Kind | None) -> bool:
+    """Returns whether data of a kind can be shown as images."""
     return kind is not None and kind != "label"

@@ -1,4 +1,4 @@
-"""Turns arrays of the data into pixels that can be shown."""
+"""Renders images and masks as 8-bit pixels."""
 
 import colorsys
 from collections.abc import Callable, Sequence
@@ -7,15 +7,16 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from wk_eval.images import PixelRange, Pixels
+from wk_eval.images import PixelRange
 
 Floats: TypeAlias = npt.NDArray[np.float32]
-Painter: TypeAlias = Callable[[npt.NDArray[Any]], list[Pixels]]
-"""Makes pixels of the examples of an array."""
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+Renderer: TypeAlias = Callable[[npt.NDArray[Any]], list[Pixels]]
+"""Returns the pixels of each example of an array."""
 
 
 def checked_colors(class_colors: Any) -> Floats | None:
-    """Returns colours as an array, shape (classes, 3); None for none.
+    """Returns colors as an array, shape (classes, 3); None for None.
 
     Raises:
         ValueError: If they are not triples of numbers from 0 to 1.
@@ -24,7 +25,7 @@ def checked_colors(class_colors: Any) -> Floats | None:
         return None
     try:
         colors = np.asarray(class_colors, np.float32)
-    except (TypeError, ValueError):  # no numbers, or rows that differ in length
+    except (TypeError, ValueError):  # not numbers, or rows of different lengths
         colors = np.empty(0, np.float32)
     if colors.ndim != 2 or colors.shape[1] != 3 or not ((colors >= 0) & (colors <= 1)).all():
         raise ValueError(
@@ -35,16 +36,16 @@ def checked_colors(class_colors: Any) -> Floats | None:
 
 
 def default_colors(classes: int) -> Floats:
-    """Returns black for class 0, and for the others colours whose hues are evenly spaced."""
+    """Returns black for class 0 and evenly spaced hues for the others, shape (classes, 3)."""
     hues = [number / (classes - 1) for number in range(classes - 1)]
     colors = [(0.0, 0.0, 0.0), *(colorsys.hsv_to_rgb(hue, 1.0, 1.0) for hue in hues)]
     return np.asarray(colors, np.float32)
 
 
-class ImagePainter:
-    """Makes pixels of images, all of them with the same values for black and white.
+class ImageRenderer:
+    """Renders images, all with the same values for black and white.
 
-    What is beyond these values is black or white; what is not a number is black.
+    Values beyond these two are black or white; NaN is black.
 
     Args:
         low: The value that is black.
@@ -55,47 +56,51 @@ class ImagePainter:
         self.low, self.high = low, high
 
     def __call__(self, images: npt.NDArray[Any]) -> list[Pixels]:
-        """Returns pixels, for images of the shape (n, height, width) or with channels."""
+        """Returns the pixels of each image.
+
+        Args:
+            images: Shape (n, height, width) or (n, height, width, channels).
+        """
         if images.dtype != np.uint8 or (self.low, self.high) != (0, 255):
-            shares = (images.astype(np.float32) - self.low) / ((self.high - self.low) or 1.0)
-            known = np.fmin(np.fmax(shares, 0.0), 1.0)  # NaN is 0
-            images = (known * 255.0 + 0.5).astype(np.uint8)
+            scaled = (images.astype(np.float32) - self.low) / ((self.high - self.low) or 1.0)
+            clipped = np.fmin(np.fmax(scaled, 0.0), 1.0)  # NaN becomes 0
+            images = (clipped * 255.0 + 0.5).astype(np.uint8)
         return [PixelRange().to_bytes(image) for image in images]
 
 
-class MaskPainter:
-    """Makes pixels of masks.
+class MaskRenderer:
+    """Renders each pixel of a mask in the color of its class.
 
     Args:
-        colors: Shape (classes, 3): the colours of the classes, from 0 to 1.
+        colors: Shape (classes, 3): the colors of the classes, from 0 to 1.
     """
 
     def __init__(self, colors: Floats) -> None:
         self._colors = (colors * 255.0 + 0.5).astype(np.uint8)
 
     def __call__(self, masks: npt.NDArray[Any]) -> list[Pixels]:
-        """Returns pixels.
+        """Returns the pixels of each mask.
 
         Args:
-            masks: Scores of the classes, shape (n, height, width, classes); or class numbers,
+            masks: Scores of the classes, shape (n, height, width, classes); or class indices,
                 shape (n, height, width) or (n, height, width, 1).
         """
         if masks.ndim == 3:
-            numbers = masks
+            classes = masks
         elif masks.shape[-1] == 1:
-            numbers = masks[..., 0]
+            classes = masks[..., 0]
         else:
-            numbers = masks.argmax(axis=-1)
-        numbers = np.clip(numbers.astype(np.int64), 0, len(self._colors) - 1)
-        return list(self._colors[numbers])
+            classes = masks.argmax(axis=-1)
+        classes = np.clip(classes.astype(np.int64), 0, len(self._colors) - 1)
+        return list(self._colors[classes])
 
 
-def image_painter(images: npt.NDArray[Any], *, mask: bool = False) -> ImagePainter:
-    """Returns what makes pixels of images, given all of those that are known.
+def image_renderer(images: npt.NDArray[Any], *, mask: bool = False) -> ImageRenderer:
+    """Returns a renderer whose black and white suit these images.
 
     Args:
-        images: Images, of which the range of values is taken.
-        mask: Whether they are masks of two classes, which may be numbers 0 and 1.
+        images: All images that are known; their range of values decides.
+        mask: Whether they are masks of two classes, which may be indices 0 and 1.
     """
     values = images if images.dtype.kind in "biuf" else images.astype(np.float32)
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
@@ -103,16 +108,16 @@ def image_painter(images: npt.NDArray[Any], *, mask: bool = False) -> ImagePaint
         values = values[np.isfinite(values)]
         low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
     if mask and low >= 0 and high <= 1:
-        return ImagePainter(0.0, 1.0)
+        return ImageRenderer(0.0, 1.0)
     if values.dtype.kind in "iu" and (low < 0 or high > 65535):
-        return ImagePainter(low, high)
-    known = PixelRange()
-    known.look_at(values)
-    return ImagePainter(*(known.bounds(values.dtype) or (low, high)))
+        return ImageRenderer(low, high)
+    usual = PixelRange()
+    usual.look_at(values)
+    return ImageRenderer(*(usual.bounds(values.dtype) or (low, high)))
 
 
 def checked_range(image_range: Any) -> tuple[float, float] | None:
-    """Returns the values that are black and white; None where they are to be found out.
+    """Returns the values that are black and white; None if the data decide.
 
     Raises:
         ValueError: If they are not two numbers, the lower one first.

@@ -1,4 +1,4 @@
-"""What a `WandbCallback` is made of, by its arguments."""
+"""The components of a `WandbCallback`, by its arguments."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,40 +7,40 @@ import wandb
 
 from wk_core.callbacks import argument_of_fit
 from wk_legacy.arguments import Arguments
-from wk_legacy.evaluation_tables import EvaluationTables
-from wk_legacy.example_pictures import ExamplePictures
+from wk_legacy.images.example_images import ExampleImages
+from wk_legacy.tables.evaluation_tables import EvaluationTables
 from wk_legacy.validation_data import ValidationData
 from wk_metrics.gradients.gradient_source import GradientSource
 from wk_metrics.row_source import RowSource
 from wk_metrics.weights.weight_source import WeightSource
 
 
-def parts_of(arguments: Arguments, run: wandb.Run) -> list[RowSource]:
-    """Returns the parts that need no more than their arguments.
+def build_components(arguments: Arguments, run: wandb.Run) -> list[RowSource]:
+    """Returns the components that need only the callback's arguments.
 
     Raises:
         ValueError: If an argument is not acceptable.
-        TypeError: If data are of no kind that can be looked at.
+        TypeError: If data are of a kind that is not supported.
     """
-    parts: list[RowSource] = []
+    components: list[RowSource] = []
     if arguments.log_weights:
-        parts.append(WeightSource())
+        components.append(WeightSource())
     if arguments.log_gradients:
-        parts.append(GradientSource(arguments.training_data))
+        components.append(GradientSource(arguments.training_data))
     if arguments.data is not None:
-        parts += _validating_parts(arguments, run, arguments.data, arguments.validation_steps)
-    return parts
+        components += _build_for_data(arguments, run, arguments.data, arguments.validation_steps)
+    return components
 
 
-def parts_in_fit(arguments: Arguments, run: wandb.Run) -> list[RowSource]:
-    """Returns the parts that look at the validation data of the `fit` that begins.
+def build_components_of_fit(arguments: Arguments, run: wandb.Run) -> list[RowSource]:
+    """Returns the components that show the validation data of the `fit` that begins.
 
-    These are asked for, but were given no data of their own.
+    There are some if the arguments ask for images or tables without data for them.
 
     Raises:
-        ValueError: If `fit` has none either.
+        ValueError: If `fit` has no validation data either.
     """
-    if arguments.data is not None or not (arguments.wants_pictures or arguments.log_evaluation):
+    if arguments.data is not None or not (arguments.wants_images or arguments.log_evaluation):
         return []
     data = argument_of_fit("validation_data")
     if data is None:
@@ -56,23 +56,23 @@ def parts_in_fit(arguments: Arguments, run: wandb.Run) -> list[RowSource]:
             "Keras draws from: pass another one as `generator`. Received: generator=None"
         )
     if isinstance(data, tuple):
-        data = tuple(each for each in data if each is not None)  # no sample weights
+        data = tuple(each for each in data if each is not None)  # without sample weights
     steps = arguments.validation_steps or argument_of_fit("validation_steps")
-    return _validating_parts(arguments, run, data, steps)
+    return _build_for_data(arguments, run, data, steps)
 
 
-def _validating_parts(
+def _build_for_data(
     arguments: Arguments, run: wandb.Run, data: Any, steps: int | None
 ) -> list[RowSource]:
     shared = ValidationData(data, steps, image_range=arguments.image_range)
-    parts: list[RowSource] = []
+    components: list[RowSource] = []
     if arguments.log_evaluation:
-        # First, so that tables of a generator's batches begin with the first one.
-        parts.append(
+        # First, so that tables start at the first batch of a generator.
+        components.append(
             EvaluationTables(
                 run,
                 shared,
-                labels=arguments.names,
+                labels=arguments.label_names,
                 frequency=arguments.log_evaluation_frequency,
                 indexes=arguments.validation_indexes,
                 validation_row_processor=arguments.validation_row_processor,
@@ -80,14 +80,14 @@ def _validating_parts(
                 infer_missing_processors=arguments.infer_missing_processors,
             )
         )
-    parts.append(
-        ExamplePictures(
+    components.append(
+        ExampleImages(
             shared,
             predictions=arguments.predictions,
             input_type=arguments.input_type,
             output_type=arguments.output_type,
-            labels=arguments.names,
+            labels=arguments.label_names,
             class_colors=arguments.class_colors,
         )
     )
-    return parts
+    return components

@@ -1,12 +1,12 @@
-"""Which columns are guessed from an example, and what they hold."""
+"""Which columns are inferred from an example, and what they hold."""
 
 import numpy as np
 import pytest
 import wandb
 from PIL import Image
 
-from wk_legacy.guessed_columns import Background, guessed_cells
-from wk_legacy.painters import ImagePainter
+from wk_legacy.images.rendering import ImageRenderer
+from wk_legacy.tables.inferred_columns import Background, infer_cells
 
 pytestmark = pytest.mark.backend_free
 
@@ -16,13 +16,13 @@ SCORES = np.array([0.25, 0.5, 0.125])
 
 
 def shares():
-    return ImagePainter(0.0, 1.0)
+    return ImageRenderer(0.0, 1.0)
 
 
 def cells(example, labels=None, background=None):
-    guessed = guessed_cells(example, shares, labels=labels, background=background)
+    inferred = infer_cells(example, shares, labels=labels, background=background)
     shown = None if background is None else background.example
-    return {name: cell(example, shown) for name, cell in guessed.items()}
+    return {name: cell(example, shown) for name, cell in inferred.items()}
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,9 @@ def test_values(example, labels, expected):
     ],
 )
 def test_images(example, shown):
-    guessed = cells(example, LABELS)
-    assert set(guessed) == {"image"}
-    assert (np.asarray(guessed["image"].image) == (shown * 255 + 0.5).astype("uint8")).all()
+    inferred = cells(example, LABELS)
+    assert set(inferred) == {"image"}
+    assert (np.asarray(inferred["image"].image) == (shown * 255 + 0.5).astype("uint8")).all()
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_images(example, shown):
     ],
 )
 def test_masks_are_shown_over_the_input(example, labels, is_mask):
-    guessed = cells(example, labels, Background(PICTURE, shares))
-    assert set(guessed) == {"image"}
-    image = guessed["image"]
+    inferred = cells(example, labels, Background(PICTURE, shares))
+    assert set(inferred) == {"image"}
+    image = inferred["image"]
     assert bool(image._masks) == is_mask
     if is_mask:
         assert (np.asarray(image.image) == (PICTURE * 255 + 0.5).astype("uint8")).all()
@@ -90,9 +90,9 @@ def test_masks_are_shown_over_the_input(example, labels, is_mask):
 
 def test_videos():
     frames = np.stack([PICTURE, PICTURE[::-1], PICTURE])
-    guessed = cells(frames)
-    assert set(guessed) == {"video"}
-    assert isinstance(guessed["video"], wandb.Video)
-    with Image.open(guessed["video"]._path) as animation:
+    inferred = cells(frames)
+    assert set(inferred) == {"video"}
+    assert isinstance(inferred["video"], wandb.Video)
+    with Image.open(inferred["video"]._path) as animation:
         assert animation.n_frames == 3
         assert animation.size == (6, 5)

@@ -1,4 +1,4 @@
-"""Pictures of examples, as a run keeps them."""
+"""Images of examples, as a run keeps them."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ from PIL import Image
 
 from wk_core.keras import backend
 from wk_legacy import WandbCallback
-from wk_legacy.painters import default_colors
+from wk_legacy.images.rendering import default_colors
 from wk_testing.resuming import X as NUMBERS
 from wk_testing.resuming import Y as OTHER_NUMBERS
 from wk_testing.resuming import random_model, same, values

@@ -1,0 +1,1 @@
+"""Images of examples: inputs, predictions and references side by side."""

@@ -1,0 +1,1 @@
+"""Tables of the validation data, and of predictions for it."""

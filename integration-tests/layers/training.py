@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from layers.case import SAMPLES, LayerCase
-from wk_checkpoint.random_state import taken_from_torch
+from wk_checkpoint.state.random_state import taken_from_torch
 from wk_core.keras import backend, keras
 from wk_core.keras_saving import all_layers, global_seed_generator, seed_variables, values_of
 

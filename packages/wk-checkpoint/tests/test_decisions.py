@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from wk_checkpoint import Retention, random_state
-from wk_checkpoint.interval import BatchInterval
 from wk_checkpoint.local_files import LocalFiles
-from wk_checkpoint.moment import Moment, placeholders
 from wk_checkpoint.retention import Saved, expired
-from wk_checkpoint.state_file import decode, encode
+from wk_checkpoint.schedule import BatchInterval
+from wk_checkpoint.state.serialization import decode, encode
+from wk_checkpoint.step import Moment, placeholders
 
 
 @pytest.mark.parametrize(

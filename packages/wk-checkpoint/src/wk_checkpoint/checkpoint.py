@@ -9,8 +9,8 @@ from typing import Any, Final
 import wandb
 
 from wk_checkpoint.formats import Format
-from wk_checkpoint.moment import Moment
-from wk_checkpoint.monitoring import Judgement
+from wk_checkpoint.monitor import Judgement
+from wk_checkpoint.step import Moment
 from wk_core.artifacts import check_name
 from wk_core.keras import backend, keras
 

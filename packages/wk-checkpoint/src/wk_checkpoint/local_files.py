@@ -4,8 +4,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from wk_checkpoint.places import place_of
 from wk_checkpoint.retention import Retention, Saved, expired
+from wk_checkpoint.storage.storage import place_of
 
 __all__ = ["LocalFiles"]
 

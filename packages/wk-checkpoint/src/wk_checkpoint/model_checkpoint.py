@@ -8,21 +8,21 @@ from typing import Any, ClassVar, Final, Literal
 import wandb
 
 from wk_checkpoint import namesakes
-from wk_checkpoint.arguments import check_choice, check_filepath, check_save_freq
-from wk_checkpoint.attendance import Attendance, takes_all
+from wk_checkpoint.artifacts.version_logger import VersionLog
 from wk_checkpoint.checkpoint import Checkpoint, artifact_name
+from wk_checkpoint.collective_saver import Attendance, takes_all
 from wk_checkpoint.epoch_count import EpochCount
+from wk_checkpoint.filepath import check_choice, check_filepath, check_save_freq
 from wk_checkpoint.formats import format_for
-from wk_checkpoint.interval import BatchInterval
 from wk_checkpoint.local_files import LocalFiles
-from wk_checkpoint.moment import Moment, placeholders
-from wk_checkpoint.monitoring import Judgement, Monitor, numbers_in
+from wk_checkpoint.monitor import Judgement, Monitor, numbers_in
 from wk_checkpoint.ongoing_fit import OngoingFit, OngoingFits
-from wk_checkpoint.places import absolute, place_of
 from wk_checkpoint.preemption import Preemption
 from wk_checkpoint.retention import Retention
 from wk_checkpoint.saver import Saver
-from wk_checkpoint.version_log import VersionLog
+from wk_checkpoint.schedule import BatchInterval
+from wk_checkpoint.step import Moment, placeholders
+from wk_checkpoint.storage.storage import absolute, place_of
 from wk_core.callbacks import after_all, calling_list, leave_to_keras
 from wk_core.copying import WithoutItsRun
 from wk_core.keras import LEGACY, keras, sync_state

@@ -10,9 +10,9 @@ from typing import Any
 
 from wk_checkpoint.checkpoint import Checkpoint
 from wk_checkpoint.epoch_count import EpochCount
-from wk_checkpoint.interval import BatchInterval
-from wk_checkpoint.moment import Moment
-from wk_checkpoint.monitoring import Judgement
+from wk_checkpoint.monitor import Judgement
+from wk_checkpoint.schedule import BatchInterval
+from wk_checkpoint.step import Moment
 from wk_core.callbacks import calling_list, calling_lists
 
 __all__ = ["OngoingFit", "OngoingFits"]

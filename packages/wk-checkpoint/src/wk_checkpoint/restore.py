@@ -6,11 +6,12 @@ from typing import Any
 
 import wandb
 
-from wk_checkpoint import model_state, model_state_keras_2
+from wk_checkpoint.artifacts.server import checkpoint_from
 from wk_checkpoint.formats import format_of
 from wk_checkpoint.saver import wait_for_savers
-from wk_checkpoint.sources import checkpoint_from
-from wk_checkpoint.training_state import TrainingState, put_back
+from wk_checkpoint.state.model_state import keras_2 as model_state_keras_2
+from wk_checkpoint.state.model_state import keras_3 as model_state
+from wk_checkpoint.state.training_state import TrainingState, put_back
 from wk_core.keras import LEGACY
 from wk_core.strategy import scope_of
 

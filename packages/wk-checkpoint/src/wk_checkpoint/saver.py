@@ -9,17 +9,19 @@ from typing import Any, Final
 
 import wandb
 
-from wk_checkpoint import model_state, model_state_keras_2, training_state
+from wk_checkpoint.artifacts.staging import Staged
+from wk_checkpoint.artifacts.version_logger import VersionLog
 from wk_checkpoint.checkpoint import Checkpoint
-from wk_checkpoint.contents import Contents
 from wk_checkpoint.errors import CheckpointError, SplitModelError, UnserializableModelError
 from wk_checkpoint.formats import Format
 from wk_checkpoint.local_files import LocalFiles
-from wk_checkpoint.places import Place, place_of
-from wk_checkpoint.serialization import serialized
-from wk_checkpoint.snapshot import Snapshot
-from wk_checkpoint.staging import Staged
-from wk_checkpoint.version_log import VersionLog
+from wk_checkpoint.snapshot.checkpoint_data import Contents
+from wk_checkpoint.snapshot.snapshot import Snapshot
+from wk_checkpoint.state import training_state
+from wk_checkpoint.state.architecture import serialized
+from wk_checkpoint.state.model_state import keras_2 as model_state_keras_2
+from wk_checkpoint.state.model_state import keras_3 as model_state
+from wk_checkpoint.storage.storage import Place, place_of
 from wk_core.background import Background
 from wk_core.keras import LEGACY, sync_state
 from wk_core.keras_saving import is_overridden, prepare_saving

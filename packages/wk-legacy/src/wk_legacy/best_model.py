@@ -13,7 +13,7 @@ from wk_checkpoint import CheckpointError, WandbModelCheckpoint
 from wk_checkpoint.checkpoint import Checkpoint
 from wk_checkpoint.formats import format_for
 from wk_checkpoint.ongoing_fit import OngoingFit
-from wk_checkpoint.places import absolute
+from wk_checkpoint.storage.storage import absolute
 from wk_core.description import in_a_line
 from wk_core.metric_direction import Direction
 

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 import h5py
 
-from wk_checkpoint.contents import Contents
 from wk_checkpoint.formats.weights import read_state, require_built, write_state
-from wk_checkpoint.snapshot import Snapshot
-from wk_checkpoint.twin import Twins
+from wk_checkpoint.snapshot.checkpoint_data import Contents
+from wk_checkpoint.snapshot.replica import Twins
+from wk_checkpoint.snapshot.snapshot import Snapshot
 from wk_core.keras import LEGACY
 from wk_core.keras_saving import load_optimizer_from_hdf5
 from wk_core.optimizers import unwrap_optimizer

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from wk_checkpoint.contents import Contents
-from wk_checkpoint.formats.archive_entry import ArchiveFile, entry_in_place
 from wk_checkpoint.formats.weights import load_weights, require_built
-from wk_checkpoint.serialization import serialized
-from wk_checkpoint.snapshot import Snapshot
-from wk_checkpoint.state_file import STATE_NAME, decode
+from wk_checkpoint.formats.zip_entry import ArchiveFile, entry_in_place
+from wk_checkpoint.snapshot.checkpoint_data import Contents
+from wk_checkpoint.snapshot.snapshot import Snapshot
+from wk_checkpoint.state.architecture import serialized
+from wk_checkpoint.state.serialization import STATE_NAME, decode
 from wk_core.keras import keras
 from wk_core.saved_objects import SavedObject, write_hdf5_weights
 

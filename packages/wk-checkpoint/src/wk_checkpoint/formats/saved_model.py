@@ -12,13 +12,13 @@ from typing import Any, ClassVar, Final
 
 import wandb
 
-from wk_checkpoint.contents import Contents
 from wk_checkpoint.errors import UnserializableModelError
 from wk_checkpoint.formats.keras_archive import KerasArchive
 from wk_checkpoint.formats.tensorflow import checked_options, saved_model_obstacle
 from wk_checkpoint.formats.weights import WeightsFile
-from wk_checkpoint.snapshot import Snapshot
-from wk_checkpoint.twin import Twins
+from wk_checkpoint.snapshot.checkpoint_data import Contents
+from wk_checkpoint.snapshot.replica import Twins
+from wk_checkpoint.snapshot.snapshot import Snapshot
 from wk_core.description import in_a_line
 from wk_core.keras import LEGACY, backend
 from wk_core.keras_saving import export_saved_model

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from wk_checkpoint.contents import Contents
 from wk_checkpoint.formats.tensorflow import checked_options, tensorflow
 from wk_checkpoint.formats.weights import require_built
-from wk_checkpoint.snapshot import Snapshot
-from wk_checkpoint.state_file import STATE_NAME, decode
-from wk_checkpoint.twin import Twins
+from wk_checkpoint.snapshot.checkpoint_data import Contents
+from wk_checkpoint.snapshot.replica import Twins
+from wk_checkpoint.snapshot.snapshot import Snapshot
+from wk_checkpoint.state.serialization import STATE_NAME, decode
 from wk_core.keras import backend, keras
 from wk_core.saved_objects import SavedObject
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import h5py
 import numpy as np
 
-from wk_checkpoint.contents import Contents
-from wk_checkpoint.snapshot import Snapshot
-from wk_checkpoint.state_file import STATE_NAME, decode
+from wk_checkpoint.snapshot.checkpoint_data import Contents
+from wk_checkpoint.snapshot.snapshot import Snapshot
+from wk_checkpoint.state.serialization import STATE_NAME, decode
 from wk_core.keras_saving import all_layers
 from wk_core.saved_objects import SavedObject, write_hdf5_weights
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from wk_checkpoint.snapshot import Snapshot
+from wk_checkpoint.snapshot.snapshot import Snapshot
 from wk_core.keras_saving import prepare_saving
 from wk_core.saved_objects import (
     SavedObject,

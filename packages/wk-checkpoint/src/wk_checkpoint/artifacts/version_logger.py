@@ -5,12 +5,12 @@ from pathlib import Path
 
 import wandb
 
-from wk_checkpoint.best_version import best_version_of
+from wk_checkpoint.artifacts.best_version import best_version_of
+from wk_checkpoint.artifacts.staging import Staged, left_over, stage
+from wk_checkpoint.artifacts.uploads import Uploads
 from wk_checkpoint.checkpoint import ARTIFACT_TYPE, Checkpoint
 from wk_checkpoint.formats import Format
 from wk_checkpoint.retention import Retention
-from wk_checkpoint.staging import Staged, left_over, stage
-from wk_checkpoint.uploads import Uploads
 from wk_core.artifacts import log_artifact, log_without_asking
 
 __all__ = ["VersionLog"]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wk_checkpoint.moment import Moment
+from wk_checkpoint.step import Moment
 from wk_core.metric_direction import Direction, direction_of
 
 __all__ = ["Judgement", "Monitor", "numbers_in"]

@@ -10,9 +10,9 @@ from threading import Barrier
 
 import pytest
 
-from wk_checkpoint import swap
-from wk_checkpoint.page_cache import uncache
-from wk_checkpoint.swap import beside, remove, swap_in
+from wk_checkpoint.storage import atomic as swap
+from wk_checkpoint.storage.atomic import beside, remove, swap_in
+from wk_checkpoint.storage.page_cache import uncache
 
 pytestmark = pytest.mark.backend_free
 
@@ -101,8 +101,8 @@ from pathlib import Path
 package = types.ModuleType("wk_checkpoint")  # without Keras, which takes longer than all the rest
 package.__path__ = [{str(Path(swap.__file__).parent)!r}]
 sys.modules["wk_checkpoint"] = package
-from wk_checkpoint.page_cache import uncache
-from wk_checkpoint.swap import beside, swap_in
+from wk_checkpoint.storage.page_cache import uncache
+from wk_checkpoint.storage.atomic import beside, swap_in
 """
 
 KILLED = """

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from wk_checkpoint.contents import Contents
-from wk_checkpoint.snapshot import Snapshot
+from wk_checkpoint.snapshot.checkpoint_data import Contents
+from wk_checkpoint.snapshot.snapshot import Snapshot
 from wk_core.saved_objects import SavedObject
 
 __all__ = ["Format"]

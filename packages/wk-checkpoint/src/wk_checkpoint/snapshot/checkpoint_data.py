@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from wk_checkpoint.snapshot import Snapshot
-from wk_checkpoint.state_file import encode
+from wk_checkpoint.snapshot.snapshot import Snapshot
+from wk_checkpoint.state.serialization import encode
 
 __all__ = ["Contents"]
 

@@ -7,10 +7,10 @@ from typing import Any, Final
 import wandb
 from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
+from wk_checkpoint.artifacts.staging import Staged
 from wk_checkpoint.checkpoint import OWN_ALIAS
 from wk_checkpoint.errors import CheckpointError
 from wk_checkpoint.retention import Retention, Saved, expired
-from wk_checkpoint.staging import Staged
 from wk_core.background import Background
 from wk_core.run import after_finish, has_given_up
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from wk_checkpoint.moment import check_template, placeholders
+from wk_checkpoint.step import check_template, placeholders
 
 __all__ = ["check_choice", "check_filepath", "check_save_freq"]
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import wandb
 
-from wk_checkpoint import random_state
-from wk_checkpoint.fit import fit_from
-from wk_checkpoint.moment import Moment
+from wk_checkpoint.state import random_state
+from wk_checkpoint.state.resume import fit_from
+from wk_checkpoint.step import Moment
 from wk_core import callback_state
 from wk_core.callbacks import after_next, is_in_fit
 from wk_core.keras_saving import (

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
-from wk_checkpoint.ownership import own_directory
+from wk_checkpoint.storage.process_lock import own_directory
 
 __all__ = ["beside", "check_entries", "check_replaceable", "digest", "remove", "swap_in"]
 

@@ -6,7 +6,7 @@ import string
 from pathlib import Path
 from typing import Any, Final
 
-from wk_checkpoint.formats.format import Format
+from wk_checkpoint.formats.base import Format
 from wk_checkpoint.formats.hdf5 import HDF5File
 from wk_checkpoint.formats.keras_archive import KerasArchive
 from wk_checkpoint.formats.saved_model import SavedModel

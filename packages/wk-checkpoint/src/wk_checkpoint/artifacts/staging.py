@@ -21,8 +21,8 @@ from typing import IO, Any, Final
 
 import wandb
 
-from wk_checkpoint.ownership import claim, is_claimed, own_directory
-from wk_checkpoint.swap import remove
+from wk_checkpoint.storage.atomic import remove
+from wk_checkpoint.storage.process_lock import claim, is_claimed, own_directory
 from wk_core.run import after_finish
 
 __all__ = ["Staged", "left_over", "stage", "staged"]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import wandb
 
+from wk_checkpoint.artifacts.staging import Staged, staged
 from wk_checkpoint.checkpoint import ARTIFACT_TYPE, OWN_ALIAS, artifact_name
-from wk_checkpoint.places import is_remote, place_of
-from wk_checkpoint.staging import Staged, staged
+from wk_checkpoint.storage.storage import is_remote, place_of
 from wk_core.run import api_of, is_silent, resolve_run
 
 __all__ = ["checkpoint_from", "has_server", "uploaded_version"]

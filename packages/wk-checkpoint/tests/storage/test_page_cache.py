@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wk_checkpoint import WandbModelCheckpoint
-from wk_checkpoint.page_cache import uncache
+from wk_checkpoint.storage.page_cache import uncache
 from wk_core.keras import keras
 
 

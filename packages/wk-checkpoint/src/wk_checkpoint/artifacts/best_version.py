@@ -8,9 +8,9 @@ from typing import Any
 import wandb
 from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
-from wk_checkpoint.monitoring import Judgement
-from wk_checkpoint.sources import has_server, uploaded_version
-from wk_checkpoint.staging import staged
+from wk_checkpoint.artifacts.server import has_server, uploaded_version
+from wk_checkpoint.artifacts.staging import staged
+from wk_checkpoint.monitor import Judgement
 
 __all__ = ["BestVersion", "best_version_of"]
 

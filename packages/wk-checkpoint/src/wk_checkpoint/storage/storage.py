@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from wk_checkpoint.formats.tensorflow import tensorflow
-from wk_checkpoint.page_cache import uncache
-from wk_checkpoint.swap import (
+from wk_checkpoint.storage.atomic import (
     UNFINISHED,
     beside,
     check_entries,
@@ -20,6 +19,7 @@ from wk_checkpoint.swap import (
     remove,
     swap_in,
 )
+from wk_checkpoint.storage.page_cache import uncache
 
 __all__ = ["Place", "absolute", "is_remote", "place_of"]
 

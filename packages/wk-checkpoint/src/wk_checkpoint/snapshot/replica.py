@@ -4,10 +4,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from wk_checkpoint.contents import Contents
 from wk_checkpoint.errors import UnserializableModelError
-from wk_checkpoint.serialization import serialized
-from wk_checkpoint.snapshot import Snapshot
+from wk_checkpoint.snapshot.checkpoint_data import Contents
+from wk_checkpoint.snapshot.snapshot import Snapshot
+from wk_checkpoint.state.architecture import serialized
 from wk_core.keras import keras
 from wk_core.keras_saving import without_distribution
 from wk_core.saved_objects import SavedObject

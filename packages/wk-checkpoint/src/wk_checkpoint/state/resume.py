@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from wk_checkpoint import random_state
+from wk_checkpoint.state import random_state
 from wk_core.keras import LEGACY, PyDataset, keras
 from wk_core.keras_saving import begin_iteration, build_metrics, metric_variables
 

@@ -5,7 +5,7 @@ import h5py
 import numpy as np
 import pytest
 
-from wk_checkpoint.formats.archive_entry import ArchiveFile, entry_in_place
+from wk_checkpoint.formats.zip_entry import ArchiveFile, entry_in_place
 
 pytestmark = pytest.mark.backend_free
 

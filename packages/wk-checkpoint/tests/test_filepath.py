@@ -8,7 +8,7 @@ import wandb
 
 from wk_checkpoint import WandbModelCheckpoint, restore
 from wk_checkpoint.formats import format_for
-from wk_checkpoint.places import absolute
+from wk_checkpoint.storage.storage import absolute
 from wk_core.keras import backend, keras
 from wk_testing.resuming import Shuffled, random_model, same, values
 

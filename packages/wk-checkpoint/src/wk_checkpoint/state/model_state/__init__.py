@@ -1,0 +1,1 @@
+"""What a checkpoint has to know of a model, for each Keras."""

@@ -6,13 +6,13 @@ import random
 
 import numpy as np
 import pytest
+from wk_checkpoint.local_files import LocalFiles
+from wk_checkpoint.step import CheckpointStep, placeholders
 
 from wk_checkpoint import Retention, random_state
-from wk_checkpoint.local_files import LocalFiles
-from wk_checkpoint.retention import Saved, expired
+from wk_checkpoint.retention import SavedCheckpoint, select_expired
 from wk_checkpoint.schedule import BatchInterval
 from wk_checkpoint.state.serialization import decode, encode
-from wk_checkpoint.step import Moment, placeholders
 
 
 @pytest.mark.parametrize(
@@ -34,17 +34,17 @@ def test_interval(every, batches, due):
 
 
 def test_names():
-    assert Moment(2, None, 0).alias == "epoch_2"
-    assert Moment(2, 9, 0).alias == "epoch_2_batch_9"
+    assert CheckpointStep(2, None, 0).alias == "epoch_2"
+    assert CheckpointStep(2, 9, 0).alias == "epoch_2_batch_9"
     logs = {"loss": 0.25}
-    assert Moment(2, 9, 0, logs).fill("{epoch:03d}-{batch}-{loss:.1f}") == "003-10-0.2"
+    assert CheckpointStep(2, 9, 0, logs).fill("{epoch:03d}-{batch}-{loss:.1f}") == "003-10-0.2"
     assert placeholders("a{epoch:02d}{{x}}{loss:.2f}") == {"epoch", "loss"}
     with pytest.raises(KeyError, match="Known are: epoch, loss"):
-        Moment(2, None, 0, logs).fill("{batch}")
+        CheckpointStep(2, None, 0, logs).fill("{batch}")
 
 
 def saved(*scores, protected=()):
-    return [Saved(f"v{n}", n, score, n in protected) for n, score in enumerate(scores)]
+    return [SavedCheckpoint(f"v{n}", n, score, n in protected) for n, score in enumerate(scores)]
 
 
 @pytest.mark.parametrize(
@@ -60,11 +60,11 @@ def saved(*scores, protected=()):
 )
 def test_what_is_given_up(scores, best, last, gone):
     rule = Retention(best=best, last=last)
-    assert [one.key for one in expired(saved(*scores), rule)] == gone
+    assert [one.key for one in select_expired(saved(*scores), rule)] == gone
 
 
 def test_protected_is_kept():
-    gone = expired(saved(0.0, 1.0, 2.0, 3.0, protected=(0,)), Retention(best=1, last=1))
+    gone = select_expired(saved(0.0, 1.0, 2.0, 3.0, protected=(0,)), Retention(best=1, last=1))
     assert [one.key for one in gone] == ["v1", "v2"]
 
 
@@ -154,7 +154,7 @@ def test_half_precision_survives():
 
 
 def test_random_numbers_come_back():
-    state = decode(encode(random_state.taken()))
+    state = decode(encode(random_state.capture()))
     drawn = [random.gauss(0, 1), random.random(), *np.random.random(5)]
-    random_state.put_back(state)
+    random_state.restore(state)
     assert [random.gauss(0, 1), random.random(), *np.random.random(5)] == drawn

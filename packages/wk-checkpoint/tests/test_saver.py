@@ -28,11 +28,11 @@ class Gate:
         self.threads = []
         write = KerasArchive.write
 
-        def write_when_open(archive, contents, path):
+        def write_when_open(archive, data, path):
             self.threads.append(threading.current_thread())
             self.reached.set()
             assert self._open.wait(60)
-            write(archive, contents, path)
+            write(archive, data, path)
 
         monkeypatch.setattr(KerasArchive, "write", write_when_open)
 
@@ -147,7 +147,7 @@ def test_error_comes_back_and_names_the_checkpoint(offline_run, inside, monkeypa
     fit(WandbModelCheckpoint("model.keras"))
     before = (inside / "model.keras").read_bytes()
 
-    def fail(archive, contents, path):  # noqa: ARG001
+    def fail(archive, data, path):  # noqa: ARG001
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
@@ -231,8 +231,8 @@ def test_error_after_fit_has_raised_is_said(offline_run, monkeypatch):
     gate = Gate(monkeypatch)
     written = KerasArchive.write
 
-    def fail(archive, contents, path):
-        written(archive, contents, path)
+    def fail(archive, data, path):
+        written(archive, data, path)
         raise OSError("broken")
 
     monkeypatch.setattr(KerasArchive, "write", fail)

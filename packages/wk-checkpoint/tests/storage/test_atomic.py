@@ -10,9 +10,9 @@ from threading import Barrier
 
 import pytest
 
-from wk_checkpoint.storage import atomic as swap
-from wk_checkpoint.storage.atomic import beside, remove, swap_in
-from wk_checkpoint.storage.page_cache import uncache
+from wk_checkpoint.storage import atomic
+from wk_checkpoint.storage.atomic import remove, replace, temporary_sibling
+from wk_checkpoint.storage.local import drop_page_cache
 
 pytestmark = pytest.mark.backend_free
 
@@ -34,13 +34,13 @@ def read(path):
 @pytest.mark.parametrize("can_exchange", [False, True])
 def test_replaces_what_is_there(tmp_path, monkeypatch, directory, can_exchange):
     if not can_exchange:
-        monkeypatch.setattr(swap, "_exchange", lambda *_: False)
+        monkeypatch.setattr(atomic, "_exchange", lambda *_: False)
     target = tmp_path / "new" / "target.keras"
     for text in ("one", "two", "three"):
-        with beside(target) as draft:
+        with temporary_sibling(target) as draft:
             assert draft.name.endswith("target.keras")
             write(draft, text, directory=directory)
-            swap_in(draft, target)
+            replace(draft, target)
         assert read(target) == text
         assert list(target.parent.iterdir()) == [target]
 
@@ -48,9 +48,9 @@ def test_replaces_what_is_there(tmp_path, monkeypatch, directory, can_exchange):
 def test_what_is_open_stays_what_it_was(tmp_path):
     target = tmp_path / "target"
     target.write_text("old")
-    with target.open() as opened, beside(target) as draft:
+    with target.open() as opened, temporary_sibling(target) as draft:
         draft.write_text("new")
-        swap_in(draft, target)
+        replace(draft, target)
         assert opened.read() == "old"
 
 
@@ -71,9 +71,9 @@ def test_directory_at_every_instant(tmp_path, monkeypatch):
 
     for name in ("rename", "replace", "rmdir", "unlink", "fsync"):
         watching(name)
-    with beside(target) as draft:
+    with temporary_sibling(target) as draft:
         write(draft, "new", directory=True)
-        swap_in(draft, target)
+        replace(draft, target)
     assert len(seen) > 4
     assert seen == sorted(seen, reverse=True)  # old, old, …, new, new
     assert {"old", "new"} == set(seen)
@@ -84,7 +84,7 @@ def test_error_leaves_no_draft(tmp_path):
     target.write_text("old")
 
     def write_half():
-        with beside(target) as draft:
+        with temporary_sibling(target) as draft:
             draft.write_text("half")
             raise RuntimeError("stop")
 
@@ -99,26 +99,26 @@ import os, signal, sys, types
 from pathlib import Path
 
 package = types.ModuleType("wk_checkpoint")  # without Keras, which takes longer than all the rest
-package.__path__ = [{str(Path(swap.__file__).parent)!r}]
+package.__path__ = [{str(Path(atomic.__file__).parents[1])!r}]
 sys.modules["wk_checkpoint"] = package
-from wk_checkpoint.storage.page_cache import uncache
-from wk_checkpoint.storage.atomic import beside, swap_in
+from wk_checkpoint.storage.atomic import replace, temporary_sibling
+from wk_checkpoint.storage.local import drop_page_cache
 """
 
 KILLED = """
 
-with beside(Path(sys.argv[1])) as draft:
+with temporary_sibling(Path(sys.argv[1])) as draft:
     draft.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
 LIVING = """
 
-with beside(Path(sys.argv[1])) as draft:
+with temporary_sibling(Path(sys.argv[1])) as draft:
     draft.write_text("of another process")
     print("begun", flush=True)
     sys.stdin.readline()
-    swap_in(draft, Path(sys.argv[1]))
+    replace(draft, Path(sys.argv[1]))
 """
 
 
@@ -135,12 +135,12 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path):
         killed.communicate()
         assert killed.returncode == -signal.SIGKILL
     assert len(list(tmp_path.iterdir())) == 2
-    with beside(target) as draft:
+    with temporary_sibling(target) as draft:
         draft.write_text("new")
-        swap_in(draft, target)
+        replace(draft, target)
     (kept,) = set(tmp_path.iterdir()) - {target}  # of another target
     assert (kept / "other").read_text() == "half"
-    with beside(other):
+    with temporary_sibling(other):
         pass
     remove(target)
     assert list(tmp_path.iterdir()) == []
@@ -150,9 +150,9 @@ def test_draft_of_a_living_process_stays(tmp_path):
     target = tmp_path / "target"
     other = start(LIVING, target)
     assert other.stdout.readline() == "begun\n"
-    with beside(target) as draft:
+    with temporary_sibling(target) as draft:
         draft.write_text("new")
-        swap_in(draft, target)
+        replace(draft, target)
     assert target.read_text() == "new"
     other.communicate("go on\n")
     assert other.returncode == 0
@@ -166,10 +166,10 @@ def test_threads_that_write_to_one_path(tmp_path, directory):
 
     def save(number):
         for turn in range(100):
-            with beside(target) as draft:
+            with temporary_sibling(target) as draft:
                 write(draft, f"{number} {turn}", directory=directory)
-                swap_in(draft, target)
-            uncache(target)
+                replace(draft, target)
+            drop_page_cache(target)
 
     with ThreadPoolExecutor(8) as pool:
         for done in [pool.submit(save, number) for number in range(8)]:
@@ -199,10 +199,10 @@ def test_what_is_no_checkpoint_is_not_replaced(tmp_path, directory):
     target.mkdir()
     notes = target / "notes.txt"
     notes.write_text("mine")
-    with beside(target) as draft:
+    with temporary_sibling(target) as draft:
         write(draft, "new", directory=directory)
         with pytest.raises(FileExistsError, match=r"lost: notes.txt|is a directory; the"):
-            swap_in(draft, target)
+            replace(draft, target)
     assert notes.read_text() == "mine"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -210,8 +210,8 @@ def test_what_is_no_checkpoint_is_not_replaced(tmp_path, directory):
 def test_file_is_not_replaced_by_a_directory(tmp_path):
     target = tmp_path / "models"
     target.write_text("mine")
-    with beside(target) as draft:
+    with temporary_sibling(target) as draft:
         write(draft, "new", directory=True)
         with pytest.raises(FileExistsError, match="is a file; the checkpoint is a directory"):
-            swap_in(draft, target)
+            replace(draft, target)
     assert target.read_text() == "mine"

@@ -1,6 +1,5 @@
 """The model of the best epoch: a file of the run, and an artifact."""
 
-import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -77,16 +76,14 @@ class BestModel(WandbModelCheckpoint):
         """Has the model saved, at the end of an epoch that is better than all before it."""
         if self._is_given_up:
             return
-        self.monitor_op = operator.lt if direction == "min" else operator.gt
-        self.best = None
-        self.on_epoch_end(epoch, logs)
+        self._save_as_best(epoch, logs, direction)
 
-    def _take_due(self, fit: OngoingFit) -> None:
+    def _save_pending(self, fit: OngoingFit) -> None:
         """Saves what is due; where the whole model cannot be saved, its weights."""
-        due = fit.due
-        obstacle = self._obstacle(lambda: super(BestModel, self)._take_due(fit))
+        pending = fit.pending
+        obstacle = self._obstacle(lambda: super(BestModel, self)._save_pending(fit))
         if obstacle is not None:
-            self._do_with_less(obstacle, due)
+            self._do_with_less(obstacle, pending)
 
     def _obstacle(self, task: Callable[[], None]) -> BaseException | None:
         """Runs a task; returns what it is about the model that it fails for, None for nothing."""
@@ -96,21 +93,22 @@ class BestModel(WandbModelCheckpoint):
             cause = error.cause if isinstance(error, CheckpointError) else error
             if isinstance(cause, _WORLD):
                 raise
-            self._close()  # what it would say comes from the same cause
+            self._session.close()  # what it would say comes from the same cause
             self._refused = self.model
             return cause
         return None
 
-    def _do_with_less(self, obstacle: BaseException, due: Checkpoint | None = None) -> None:
+    def _do_with_less(self, obstacle: BaseException, pending: Checkpoint | None = None) -> None:
         """Turns from the whole model to its weights, and from its weights to nothing."""
         if self.save_weights_only:
             self._give_up(obstacle)
             return
         self._save_to(weights_only=True)
-        fit = self._fit
-        if due is not None:
-            fit.due = replace(due, path=absolute(self.filepath), given=self.filepath)
-        another = self._obstacle(lambda: super(BestModel, self)._take_due(fit))
+        fit = self._session.planner.fit
+        if pending is not None:
+            path = self.filepath
+            fit.pending = replace(pending, path=absolute(path), given_path=path)
+        another = self._obstacle(lambda: super(BestModel, self)._save_pending(fit))
         if another is not None:
             self._give_up(another)
             return
@@ -128,11 +126,11 @@ class BestModel(WandbModelCheckpoint):
 
     def _save_to(self, *, weights_only: bool) -> None:
         self.save_weights_only = weights_only
-        self.filepath = str(Path(self._run.dir, _FILE[weights_only]))
-        self._format = format_for(self.filepath, weights_only=weights_only)
+        self.filepath = str(Path(self._session.run.dir, _FILE[weights_only]))
+        self._settings.format = format_for(self.filepath, weights_only=weights_only)
 
-    def _known_callbacks(self) -> list[Any]:
-        return [self._owner] if self._callbacks is None else super()._known_callbacks()
+    def _saved_callbacks(self) -> list[Any]:
+        return [self._owner] if self._session.siblings is None else super()._saved_callbacks()
 
 
 def _acceptable(name: str) -> str:

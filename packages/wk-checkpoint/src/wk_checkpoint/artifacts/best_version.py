@@ -1,4 +1,4 @@
-"""Which version of an artifact is the best so far, whichever callback or process has logged it."""
+"""The best version of an artifact so far, whichever callback or process logged it."""
 
 import threading
 import weakref
@@ -6,17 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import wandb
-from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
-from wk_checkpoint.artifacts.server import has_server, uploaded_version
-from wk_checkpoint.artifacts.staging import staged
-from wk_checkpoint.monitor import Judgement
+from wk_checkpoint.artifacts.server import has_server, is_request_error, uploaded_version
+from wk_checkpoint.artifacts.staging import staged_versions
+from wk_checkpoint.monitor import MonitorResult
 
 __all__ = ["BestVersion", "best_version_of"]
 
 
 class BestVersion:
-    """Keeps the best score of an artifact's versions, for each metric and direction."""
+    """The best score among an artifact's versions, for each metric and direction."""
 
     def __init__(self) -> None:
         self._scores: dict[tuple[str, str], float] = {}
@@ -24,12 +23,12 @@ class BestVersion:
         self._lock = threading.Lock()
 
     def look_up(self, run: wandb.Run, artifact: str, *, is_shared: bool) -> None:
-        """Finds out, once, what earlier processes of the run have logged.
+        """Looks up the scores that earlier processes of the run have logged, once.
 
         Args:
             run: The run that logs the versions.
             artifact: The artifact's name.
-            is_shared: Whether other runs may log versions of the artifact, too: theirs count.
+            is_shared: Whether versions of other runs count, too.
         """
         with self._lock:
             if self._was_looked_up:
@@ -40,12 +39,12 @@ class BestVersion:
                 if score is not None and mode is not None:
                     self._keep((metadata.get("monitor", ""), mode), float(score))
 
-    def improves(self, monitor: str, judgement: Judgement) -> bool:
-        """Tells whether a model is better than every version before it, and notes it if so."""
-        if judgement.score is None or judgement.mode is None:
+    def improves(self, monitor: str, monitored: MonitorResult) -> bool:
+        """Returns whether a model is better than all versions; records its score if so."""
+        if monitored.score is None or monitored.mode is None:
             return False
         with self._lock:
-            return self._keep((monitor, judgement.mode), judgement.score)
+            return self._keep((monitor, monitored.mode), monitored.score)
 
     def _keep(self, measure: tuple[str, str], score: float) -> bool:
         before = self._scores.get(measure)
@@ -56,7 +55,7 @@ class BestVersion:
 
 
 def best_version_of(run: wandb.Run, artifact: str) -> BestVersion:
-    """Returns the one that all callbacks share which log an artifact to `run`."""
+    """Returns the object that all callbacks share that log the same artifact to `run`."""
     return _known.setdefault(run, {}).setdefault(artifact, BestVersion())
 
 
@@ -64,15 +63,17 @@ _known: "weakref.WeakKeyDictionary[wandb.Run, dict[str, BestVersion]]" = weakref
 
 
 def _earlier(run: wandb.Run, artifact: str, *, ask: bool) -> Iterator[Mapping[str, Any]]:
-    """Yields the metadata of versions that are, or were, the best."""
-    for kept in staged(run, artifact):
-        if "best" in kept.aliases:
-            yield kept.metadata
+    """Yields the metadata of versions that are or were the best."""
+    for staged in staged_versions(run, artifact):
+        if "best" in staged.aliases:
+            yield staged.metadata
     if not ask or not has_server(run):
         return
     try:
         version = uploaded_version(run, f"{artifact}:best")
-    except (wandb.Error, WandbApiFailedError) as error:
+    except Exception as error:
+        if not is_request_error(error):
+            raise
         wandb.termwarn(
             f"WandbModelCheckpoint: the server does not tell which version of {artifact!r} is "
             f"the best so far, so `best` starts afresh: {error}"

@@ -1,8 +1,8 @@
-"""Checkpoints on their way to W&B: kept as they are until they have been uploaded.
+"""Checkpoints on their way to W&B, which stay unchanged until they are uploaded.
 
-The path that the user named is overwritten by the next checkpoint, and W&B reads a file when it
-uploads it. So each checkpoint gets a second name in the run's own directory, a hard link, which
-takes no space of its own. Offline it stays there for `wandb sync`, and for `restore`.
+The next checkpoint overwrites the user's path, and W&B reads a file only when it uploads it. So
+each checkpoint gets a second name in the run's own directory: a hard link, which takes no extra
+space. Offline it stays there for `wandb sync` and for `restore`.
 """
 
 import contextlib
@@ -22,25 +22,25 @@ from typing import IO, Any, Final
 import wandb
 
 from wk_checkpoint.storage.atomic import remove
-from wk_checkpoint.storage.process_lock import claim, is_claimed, own_directory
+from wk_checkpoint.storage.process_lock import acquire, is_locked, locked_directory
 from wk_core.run import after_finish
 
-__all__ = ["Staged", "left_over", "stage", "staged"]
+__all__ = ["StagedVersion", "orphaned_versions", "stage", "staged_versions"]
 
-_FACTS: Final = "version.json"
+_FACTS: Final = "version.json"  # the last file to be created, and the first to be removed
 _FILES: Final = "files"
 _READING: Final = ".wk-reading"
 
 
 @dataclass(frozen=True)
-class Staged:
-    """A checkpoint that is kept for W&B.
+class StagedVersion:
+    """A checkpoint that this machine keeps for W&B.
 
     Attributes:
-        directory: Where everything of it lies.
-        order: Larger for a later one.
-        aliases: What it was called when it was logged.
-        metadata: The artifact's metadata.
+        directory: Its directory.
+        order: A number that is larger for a later version.
+        aliases: The aliases with which it is logged.
+        metadata: The metadata of its artifact.
     """
 
     directory: Path
@@ -50,41 +50,41 @@ class Staged:
 
     @property
     def path(self) -> Path:
-        """The checkpoint, a file or a directory, under the name that the user gave it."""
+        """The file or directory of the checkpoint, with the name that the user gave it."""
         return next((self.directory / _FILES).iterdir())
 
     @property
-    def is_whole(self) -> bool:
-        """Whether it is still there: the facts are the last to come and the first to go."""
+    def is_complete(self) -> bool:
+        """Whether all of it still exists."""
         return (self.directory / _FACTS).exists()
 
     @contextlib.contextmanager
-    def to_read(self) -> Iterator[Path]:
-        """Gives the checkpoint for as long as the block lasts, whoever removes it meanwhile.
+    def reading_copy(self) -> Iterator[Path]:
+        """Yields a path of the checkpoint that stays, even if an upload ends and removes it.
 
         Raises:
-            FileNotFoundError: If it is gone already: the server has it.
+            FileNotFoundError: If it was removed before, since the server has it.
         """
         with contextlib.ExitStack() as stack:
-            place = self.directory.parent.parent
+            parent = self.directory.parent.parent
             try:
-                directory = stack.enter_context(own_directory(place, _READING, _FILES))
-            except OSError:  # nothing can be written there
+                directory = stack.enter_context(locked_directory(parent, _READING, _FILES))
+            except OSError:  # The directory is read-only.
                 directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             files = list((self.directory / _FILES).iterdir())
             for file in files:
                 _link_all(file, directory / file.name)
-            if not files or not self.is_whole:
+            if not files or not self.is_complete:
                 raise FileNotFoundError(f"There is no checkpoint any more in {self.directory}.")
             yield directory / files[0].name
 
     @property
-    def moment(self) -> str:
-        """The alias that says when it was taken."""
+    def step(self) -> str:
+        """The alias of its step, such as `"epoch_3"`."""
         return next(alias for alias in self.aliases if alias.startswith("epoch_"))
 
     def remove(self) -> None:
-        """Removes it; without its facts nobody takes it for whole."""
+        """Removes it; the first file to go marks it as incomplete."""
         (self.directory / _FACTS).unlink(missing_ok=True)
         remove(self.directory)
 
@@ -97,19 +97,19 @@ def stage(
     name: str,
     aliases: Iterable[str],
     metadata: Mapping[str, Any],
-) -> Staged:
-    """Keeps a finished checkpoint for W&B.
+) -> StagedVersion:
+    """Links or copies a finished checkpoint into the run's directory.
 
     Args:
-        checkpoint: The file or directory; it is not changed any more.
-        run: The run that it is logged to.
-        artifact: The name of the artifact that it becomes a version of.
-        name: Its own name within the artifact.
-        aliases: What it is called.
-        metadata: The artifact's metadata.
+        checkpoint: The file or directory, which does not change any more.
+        run: The run to log it to.
+        artifact: The name of its artifact.
+        name: The name of the file or directory within the artifact.
+        aliases: The aliases of the version.
+        metadata: The metadata of the version.
     """
-    order = time.time_ns()  # no number comes twice: earlier ones are removed in another thread
-    directory = _directory(run, artifact) / f"{order}-{_claimed(run)}"
+    order = time.time_ns()  # unique, also after earlier versions are removed
+    directory = _directory(run, artifact) / f"{order}-{_process_name(run)}"
     target = directory / _FILES / name
     facts = {"aliases": sorted(aliases), "metadata": metadata}
     try:
@@ -121,79 +121,79 @@ def stage(
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
-    return Staged(directory, order, tuple(facts["aliases"]), metadata)
+    return StagedVersion(directory, order, tuple(facts["aliases"]), metadata)
 
 
-def staged(run: wandb.Run, artifact: str) -> Iterator[Staged]:
-    """Yields what is kept here for a run's artifact, by this process or an earlier one."""
+def staged_versions(run: wandb.Run, artifact: str) -> Iterator[StagedVersion]:
+    """Yields the versions of a run's artifact that this machine keeps, whichever process did so."""
     for facts_file in sorted(_directory(run, artifact).glob(f"*/{_FACTS}")):
         try:
             facts = json.loads(facts_file.read_text())
-        except FileNotFoundError:  # removed meanwhile: the server has it
+        except FileNotFoundError:  # Another thread has removed it: it is uploaded.
             continue
         directory = facts_file.parent
         order = int(directory.name.partition("-")[0])
-        yield Staged(directory, order, tuple(facts["aliases"]), facts["metadata"])
+        yield StagedVersion(directory, order, tuple(facts["aliases"]), facts["metadata"])
 
 
-def left_over(run: wandb.Run, artifact: str) -> list[Staged]:
-    """Returns what processes that are gone have kept for a run's artifact, oldest first.
+def orphaned_versions(run: wandb.Run, artifact: str) -> list[StagedVersion]:
+    """Returns the versions that ended processes have not uploaded, oldest first.
 
-    What they had begun to keep when they were killed is removed.
+    Removes the versions that were incomplete when their process was killed.
     """
     for directory in _directory(run, artifact).glob("*"):
-        if not (directory / _FACTS).exists() and not _belongs_to_somebody(directory):
+        if not (directory / _FACTS).exists() and not _is_in_use(directory):
             remove(directory)
-    return [one for one in staged(run, artifact) if not _belongs_to_somebody(one.directory)]
+    return [each for each in staged_versions(run, artifact) if not _is_in_use(each.directory)]
 
 
-_claiming = threading.Lock()
-_of_this_process: dict[Path, tuple[str, IO[str]]] = {}
-"""By a run's directory: what this process is called there, and the file that it has claimed."""
+_locking = threading.Lock()
+_locked_files: dict[Path, tuple[str, IO[str]]] = {}
+"""By a run's directory: the name of this process in it, and the file that it has locked."""
 
 
-def _claimed(run: wandb.Run) -> str:
-    """Returns what this process is called in the names of what it keeps for a run."""
-    directory = _directory_of(run)
-    with _claiming:
-        if directory not in _of_this_process:
+def _process_name(run: wandb.Run) -> str:
+    """Returns the name of this process in a run's directory, where it locks a file."""
+    directory = _run_directory(run)
+    with _locking:
+        if directory not in _locked_files:
             directory.mkdir(parents=True, exist_ok=True)
             name = uuid.uuid4().hex[:8]
-            file = directory / _owner(name)
-            _of_this_process[directory] = name, claim(file)
+            file = directory / _lock_name(name)
+            _locked_files[directory] = name, acquire(file)
             after_finish(run, lambda: _release(directory, file))
-        return _of_this_process[directory][0]
+        return _locked_files[directory][0]
 
 
 def _release(directory: Path, file: Path) -> None:
-    """Leaves to the next process of the run what was not uploaded."""
-    _, opened = _of_this_process.pop(directory, ("", None))
+    """Unlocks the file: the run's next process uploads what this one has not."""
+    _, opened = _locked_files.pop(directory, ("", None))
     if opened is not None:
         opened.close()
     file.unlink(missing_ok=True)
 
 
-def _belongs_to_somebody(directory: Path) -> bool:
-    """Tells whether a process that lives keeps a directory, and may still be filling it."""
-    return is_claimed(directory.parent.parent / _owner(directory.name.partition("-")[2]))
+def _is_in_use(directory: Path) -> bool:
+    """Returns whether the process that created a version's directory is alive."""
+    return is_locked(directory.parent.parent / _lock_name(directory.name.partition("-")[2]))
 
 
-def _owner(name: str) -> str:
+def _lock_name(name: str) -> str:
     return f"owner-{name}"
 
 
 _directories: "weakref.WeakKeyDictionary[wandb.Run, Path]" = weakref.WeakKeyDictionary()
 
 
-def _directory_of(run: wandb.Run) -> Path:
-    """Returns where everything is kept of a run, whatever becomes of the working directory."""
+def _run_directory(run: wandb.Run) -> Path:
+    """Returns a run's directory of checkpoints, which no change of working directory affects."""
     if run not in _directories:
         _directories[run] = Path(run.settings.wandb_dir, "checkpoints", run.id).absolute()
     return _directories[run]
 
 
 def _directory(run: wandb.Run, artifact: str) -> Path:
-    return _directory_of(run) / artifact
+    return _run_directory(run) / artifact
 
 
 def _link_all(source: Path, target: Path) -> None:
@@ -208,6 +208,6 @@ def _link(source: str | Path, target: str | Path) -> str:
         os.link(source, target)
     except FileNotFoundError:
         raise
-    except OSError:  # another file system, or one without hard links
+    except OSError:  # The target is on another file system, or on one without hard links.
         shutil.copyfile(source, target)
     return str(target)

@@ -1,34 +1,35 @@
-"""Versions on their way to the server, and those on it that are given up."""
+"""Uploads of versions to the server, and the removal of expired versions from it."""
 
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import wandb
-from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
-from wk_checkpoint.artifacts.staging import Staged
+from wk_checkpoint.artifacts.server import is_transient
+from wk_checkpoint.artifacts.staging import StagedVersion
 from wk_checkpoint.checkpoint import OWN_ALIAS
 from wk_checkpoint.errors import CheckpointError
-from wk_checkpoint.retention import Retention, Saved, expired
+from wk_checkpoint.retention import Retention, SavedCheckpoint, select_expired
 from wk_core.background import Background
 from wk_core.run import after_finish, has_given_up
 
 __all__ = ["Uploads"]
 
-_PAUSE: Final = 1.0  # seconds between two questions to a server that does not answer
-_CAPACITY: Final = 10_000  # of versions that the server does not have yet, a name and a path each
+_PAUSE: Final = 1.0  # seconds between two requests to a server that does not answer
+_CAPACITY: Final = 10_000  # of versions that are not uploaded yet; each is a name and a path
 
 
 class Uploads:
-    """Follows a run's versions to the server, in order, without holding up anything else.
+    """Follows a run's versions to the server, in order, in a thread of its own.
 
-    Once the server has a version, what was kept of it here is removed, and the versions are given
-    up that the rule does not keep. When the run finishes, what has not arrived stays here.
+    Once a version is uploaded, its copy on this machine is removed, and so are the versions on the
+    server that the rule does not keep. Versions that are not uploaded when the run finishes stay
+    on this machine.
 
     Args:
         run: The run, online.
-        retention: Which versions are kept; None keeps all.
+        retention: The rule; None keeps all versions.
     """
 
     def __init__(self, run: wandb.Run, retention: Retention | None) -> None:
@@ -38,35 +39,35 @@ class Uploads:
         self._finished = threading.Event()
         after_finish(run, self._close)
 
-    def follow(self, version: wandb.Artifact, staged: Staged) -> None:
+    def follow(self, version: wandb.Artifact, staged: StagedVersion) -> None:
         """Follows a version that was logged.
 
         Raises:
-            Exception: Why an earlier version was refused, or what went wrong with retention.
+            Exception: If an earlier version was refused, or could not be removed.
         """
         try:
-            self._background.submit(lambda: self._settle(version, staged))
-        except Exception:  # the earlier one's: this one is followed nevertheless
-            self._background.submit(lambda: self._settle(version, staged))
+            self._background.submit(lambda: self._complete(version, staged))
+        except Exception:  # That of an earlier version: this one is followed nevertheless.
+            self._background.submit(lambda: self._complete(version, staged))
             raise
 
-    def _settle(self, version: wandb.Artifact, staged: Staged) -> None:
+    def _complete(self, version: wandb.Artifact, staged: StagedVersion) -> None:
         try:
-            self._patiently(version.wait)
+            self._retry(version.wait)
         except Exception as error:
-            raise CheckpointError(staged.moment, staged.path, error, written=True) from error
+            raise CheckpointError(staged.step, staged.path, error, written=True) from error
         staged.remove()
         rule = self._retention
         if rule is not None:
-            self._patiently(lambda: _give_up(version, staged.metadata, rule))
+            self._retry(lambda: _remove_expired(version, staged.metadata, rule))
 
-    def _patiently(self, ask: Callable[[], Any]) -> None:
-        """Asks the server something, once more each second until it answers or the run is over."""
+    def _retry(self, request: Callable[[], Any]) -> None:
+        """Repeats a request each second until the server answers or the run finishes."""
         while True:
             try:
-                ask()
-            except (WandbApiFailedError, wandb.errors.CommError) as error:
-                if not _is_passing(error) or self._finished.is_set():
+                request()
+            except Exception as error:
+                if not is_transient(error) or self._finished.is_set():
                     raise
                 self._finished.wait(_PAUSE)
             else:
@@ -75,7 +76,7 @@ class Uploads:
     def _close(self) -> None:
         self._finished.set()
         if has_given_up(self._run):
-            # The server is away: each question to it would take the client 19 seconds.
+            # The server is away: each request would take wandb 19 seconds.
             self._background.abandon()
             wandb.termwarn("WandbModelCheckpoint: what was not uploaded in time is kept here.")
             return
@@ -84,30 +85,20 @@ class Uploads:
             wandb.termerror(f"WandbModelCheckpoint: not every version was uploaded: {error}")
 
 
-def _is_passing(error: Exception) -> bool:
-    """Whether a question may be answered later: the server was away, or busy."""
-    cause = error.exc if isinstance(error, wandb.errors.CommError) else error
-    if not isinstance(cause, WandbApiFailedError):
-        return False
-    status = None if cause.response is None else cause.response.http_status
-    return not status or status in (408, 429) or status >= 500
-
-
-def _give_up(newest: wandb.Artifact, its_metadata: Mapping[str, Any], rule: Retention) -> None:
-    """Deletes the versions that a rule does not keep, or gives them the rule's time to live.
-
-    Later ones than `newest` are still waited for, and left for when they have been.
+def _remove_expired(newest: wandb.Artifact, metadata: Mapping[str, Any], rule: Retention) -> None:
+    """Deletes the versions that a rule does not keep, or sets the rule's time to live.
 
     Args:
-        newest: The version that has arrived.
-        its_metadata: What was logged with it: an equal version of another run keeps its own.
+        newest: The version that was uploaded last. Later ones are left for their own turn.
+        metadata: The metadata with which it was logged. If an equal version of another run
+            exists, the server keeps that one's metadata.
         rule: The rule.
     """
-    siblings = (one for one in newest.collection.artifacts() if _of_one_callback(one, its_metadata))
-    arrived = (one for one in siblings if _number(one) <= _number(newest))
-    versions = {version.version: version for version in arrived}
-    for one in expired([_as_saved(version) for version in versions.values()], rule):
-        version = versions[one.key]
+    siblings = (each for each in newest.collection.artifacts() if _is_sibling(each, metadata))
+    uploaded = (each for each in siblings if _number(each) <= _number(newest))
+    versions = {version.version: version for version in uploaded}
+    for each in select_expired([_as_saved(version) for version in versions.values()], rule):
+        version = versions[each.key]
         if rule.ttl is None:
             version.delete(delete_aliases=True)
         elif version.ttl != rule.ttl:
@@ -115,17 +106,17 @@ def _give_up(newest: wandb.Artifact, its_metadata: Mapping[str, Any], rule: Rete
             version.save()
 
 
-def _of_one_callback(version: Any, metadata: Mapping[str, Any]) -> bool:
-    """Tells whether a version is by the callback, and of the run, that its metadata name."""
+def _is_sibling(version: Any, metadata: Mapping[str, Any]) -> bool:
+    """Returns whether a version comes from the run and the callback that the metadata name."""
     return all(version.metadata.get(key) == metadata[key] for key in ("run", "callback"))
 
 
-def _as_saved(version: Any) -> Saved:
+def _as_saved(version: Any) -> SavedCheckpoint:
     score = version.metadata.get("score")
-    return Saved(
+    return SavedCheckpoint(
         key=version.version,
         order=_number(version),
-        score=None if score is None else float(score),  # an infinite one is a text
+        score=None if score is None else float(score),  # An infinite one is a text.
         protected=any(not OWN_ALIAS.fullmatch(alias) for alias in version.aliases),
     )
 

@@ -1,4 +1,4 @@
-"""The formats that a checkpoint can have; a path's ending and the kind of content choose one."""
+"""The formats of checkpoints. A path's ending, and whether weights alone are saved, choose one."""
 
 from wk_checkpoint.formats.base import Format
 from wk_checkpoint.formats.registry import format_for, format_of

@@ -1,10 +1,10 @@
-"""What every format can do."""
+"""The interface of the formats."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from wk_checkpoint.snapshot.checkpoint_data import Contents
+from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
 from wk_checkpoint.snapshot.snapshot import Snapshot
 from wk_core.saved_objects import SavedObject
 
@@ -12,59 +12,60 @@ __all__ = ["Format"]
 
 
 class Format(Protocol):
-    """A way to keep a checkpoint in a file or in a directory."""
+    """Writes and reads checkpoints in one file format."""
 
     @property
     def name(self) -> str:
-        """What it is called in an artifact's metadata."""
+        """The name of the format in an artifact's metadata."""
 
     @property
     def whole(self) -> bool:
-        """Whether it keeps architecture and compilation, besides weights and optimizer."""
+        """Whether it holds architecture and compilation, besides weights and optimizer state."""
 
     @property
     def needs_configuration(self) -> bool:
-        """Whether it cannot do without the architecture of the model as text."""
+        """Whether it cannot be written without the JSON of the model's architecture."""
 
     @property
     def directory(self) -> bool:
-        """Whether it is a directory, not a file."""
+        """Whether a checkpoint is a directory; otherwise it is a file."""
 
     @property
     def method(self) -> str | None:
-        """The model's own method for it, which the user's class may override; None without one."""
+        """The model's method that saves it, which a class may override; None if there is none."""
 
-    def obstacle(self, model: Any) -> str | None:
-        """Returns why training has to wait until a model is written, or None if it need not."""
+    def blocking_reason(self, model: Any) -> str | None:
+        """Returns why training must wait while a model is written; None if it need not."""
 
     def snapshot(self, model: Any, objects: Sequence[SavedObject], *, live: bool) -> Snapshot:
-        """Returns what the format holds of a model, as it is now.
+        """Returns a snapshot of all that the format holds of a model.
 
         Args:
             model: The model.
             objects: Its saved objects.
-            live: Whether training waits until it is written.
+            live: Whether training waits until the snapshot is written.
 
         Raises:
-            UnserializableModelError: If the format holds the architecture, which cannot be had.
+            UnserializableModelError: If the format holds the architecture, and Keras cannot
+                serialize it.
         """
 
-    def write(self, contents: Contents, path: Path) -> None:
-        """Writes a checkpoint to a path at which there is nothing."""
+    def write(self, data: CheckpointData, path: Path) -> None:
+        """Writes a checkpoint to a path that does not exist yet."""
 
     def training_state(self, path: Path) -> Mapping[str, Any] | None:
-        """Returns the training state in a checkpoint; None for one that wk did not write."""
+        """Returns the training state in a checkpoint; None if wk did not write it."""
 
     def build(self, model: Any, path: Path) -> None:
-        """Has a model make its variables, where it has not yet and the checkpoint knows how.
+        """Builds a model that is not built, if the checkpoint holds its shapes.
 
         Raises:
-            ValueError: If it has none.
+            ValueError: If the model is not built afterwards.
         """
 
     def load(self, model: Any, path: Path) -> None:
-        """Puts a checkpoint's weights and optimizer state into a built model.
+        """Loads weights and optimizer state into a built model.
 
         Raises:
-            ValueError: If the model is not the one that was saved.
+            ValueError: If the model differs from the saved one.
         """

@@ -1,4 +1,4 @@
-"""Which format a checkpoint has: what a path's ending and the kind of content say."""
+"""Choosing the format of a checkpoint by its path and by whether weights alone are saved."""
 
 import os
 import re
@@ -20,24 +20,24 @@ _ACCEPTED: Final = """\
   save_weights_only=True: '*.weights.h5', or a directory (a TensorFlow checkpoint)
 A directory has no ending, or one of {}."""
 _DIRECTORIES: Final = ("ckpt", "checkpoint", "savedmodel", "saved_model", "tf")
-"""What directories are called whose names have an ending."""
+"""The endings that names of directories may have."""
 
 _ENDING: Final = re.compile(r".+\.([a-z_]\w*\s*)", re.IGNORECASE | re.DOTALL)
 _VERSION: Final = re.compile(r"v\d+", re.IGNORECASE)
-_PLACEHOLDER: Final = "-"  # which no ending has in it
+_PLACEHOLDER: Final = "-"  # a character that no ending contains
 
 
 def format_for(filepath: str, *, weights_only: bool, options: Any = None) -> Format:
-    """Returns the format in which checkpoints go to a path.
+    """Returns the format for checkpoints at a path.
 
     Args:
         filepath: The path, with its placeholders.
         weights_only: Whether weights alone are saved.
-        options: What the user passed on to TensorFlow's writer.
+        options: The user's options for TensorFlow's writer.
 
     Raises:
-        ValueError: If the ending means nothing or does not fit, or if nothing reads the options.
-        MissingTensorFlowError: If the format needs TensorFlow, and it is not installed.
+        ValueError: If the ending is unknown or does not fit, or if the format has no options.
+        MissingTensorFlowError: If the format needs TensorFlow, which is not installed.
         TypeError: If the options are for another writer.
     """
     ending = _ending(filepath)
@@ -62,10 +62,10 @@ def format_for(filepath: str, *, weights_only: bool, options: Any = None) -> For
 
 
 def _ending(filepath: str) -> str | None:
-    """Returns the ending of a path's name; None where there is none that could be a format's.
+    """Returns the ending of a path's name; None if it has none that could be a format's.
 
-    What has a placeholder in it is none, nor what belongs to a number or a version, as in `v1.5`
-    and `m.v2`. What ends in a slash is a directory, whatever its name.
+    Numbers and versions, as in `v1.5` and `m.v2`, are no endings, nor are texts with a placeholder.
+    A path that ends in a slash is a directory, whatever its name.
     """
     parts = string.Formatter().parse(filepath)
     text = "".join(
@@ -80,7 +80,7 @@ def format_of(path: Path) -> Format:
     """Returns the format of a checkpoint on the disk.
 
     Raises:
-        ValueError: If it is none that wk or Keras writes.
+        ValueError: If it is no checkpoint that wk or Keras writes.
     """
     if path.is_dir():
         if (path / "saved_model.pb").is_file():

@@ -1,4 +1,4 @@
-"""An entry of a zip archive that is written in its place, at any position, as HDF5 does."""
+"""An entry of a zip archive that HDF5 writes in place, at any position, without a copy of it."""
 
 import contextlib
 import io
@@ -13,16 +13,16 @@ _PIECE = 1 << 20  # bytes to read back at a time
 
 
 class ArchiveFile(io.FileIO):
-    """The file of an archive to write: `zipfile.ZipFile(ArchiveFile(path), "w")`.
+    """A file for `zipfile.ZipFile(ArchiveFile(path), "w")`.
 
     Args:
-        path: The file; one that exists is replaced.
+        path: The path; an existing file is overwritten.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "w+")
         self.stands_already = False
-        """Whether what is written to it stands there already, and is only passed over."""
+        """Whether `write` skips the data, since the file has it at this position already."""
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
         """Writes all of the data."""
@@ -37,18 +37,17 @@ class ArchiveFile(io.FileIO):
 
 
 class Entry(io.BytesIO):
-    """The end of a file, from an offset on, as a file of its own.
+    """The part of a file from an offset to its end, as a file of its own.
 
-    It is a `BytesIO` because Keras writes HDF5 to paths and to `BytesIO`s only; nothing is kept in
-    memory. HDF5 does not survive a file that raises: what goes wrong is kept, and for HDF5 all is
-    well.
+    It is a `BytesIO` since Keras writes HDF5 only to a path or a `BytesIO`; it keeps nothing in
+    memory. HDF5 crashes if its file raises, so errors are kept instead of raised.
 
     Args:
         file: The file.
-        offset: Where the entry begins.
+        offset: The position at which the entry begins, in bytes.
 
     Attributes:
-        error: Why something could not be written; None where everything was.
+        error: The first error while writing; None if there was none.
     """
 
     def __init__(self, file: io.FileIO, offset: int) -> None:
@@ -69,7 +68,7 @@ class Entry(io.BytesIO):
         return self._position
 
     def size(self) -> int:
-        """Returns how many bytes the entry has."""
+        """Returns the size of the entry in bytes."""
         return os.fstat(self._file.fileno()).st_size - self._offset
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
@@ -84,13 +83,13 @@ class Entry(io.BytesIO):
         return size
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Reads into a buffer; returns how many bytes."""
+        """Reads into a buffer; returns the number of bytes."""
         count = os.preadv(self._file.fileno(), [buffer], self._offset + self._position)
         self._position += count
         return count
 
     def truncate(self, size: int | None = None) -> int:
-        """Cuts the entry off at a size, or here."""
+        """Cuts the entry off at a size; without one, at the present position."""
         size = self._position if size is None else size
         with self._keeping_error():
             os.ftruncate(self._file.fileno(), self._offset + size)
@@ -106,7 +105,7 @@ class Entry(io.BytesIO):
 
 @contextlib.contextmanager
 def entry_in_place(archive: zipfile.ZipFile, file: ArchiveFile, name: str) -> Iterator[Entry]:
-    """Gives a file to write; what is in it at the end of the block is an entry of the archive.
+    """Yields a file to write; its content at the end of the block becomes an entry.
 
     Args:
         archive: The archive.
@@ -114,14 +113,14 @@ def entry_in_place(archive: zipfile.ZipFile, file: ArchiveFile, name: str) -> It
         name: The entry's name.
 
     Raises:
-        OSError: If it cannot be written, as on a full disk.
+        OSError: If the file cannot be written, as on a full disk.
     """
     with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as target:
         entry = Entry(file, file.tell())
         yield entry
         if entry.error is not None:
             raise entry.error
-        # The archive needs a checksum, and the bytes one after the other for that.
+        # `zipfile` computes the checksum from the bytes in order: read them, and skip writing.
         entry.seek(0)
         piece = memoryview(bytearray(_PIECE))
         file.stands_already = True

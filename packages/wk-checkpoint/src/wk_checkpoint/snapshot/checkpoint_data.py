@@ -1,4 +1,4 @@
-"""What goes into one checkpoint."""
+"""The content of one checkpoint."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ import numpy as np
 from wk_checkpoint.snapshot.snapshot import Snapshot
 from wk_checkpoint.state.serialization import encode
 
-__all__ = ["Contents"]
+__all__ = ["CheckpointData"]
 
 
 @dataclass(frozen=True)
-class Contents:
-    """What goes into one checkpoint, for the format that writes it.
+class CheckpointData:
+    """The content of one checkpoint, for the format that writes it.
 
     Attributes:
-        model: The model. Only a writer that works while training waits may look at it.
-        training_state: What Keras' own formats have no place for: see `training_state.py`.
-        snapshot: What the model holds; None where the model has to be asked itself.
+        model: The model. Only a writer that blocks training may read it.
+        training_state: What Keras' own formats cannot hold: see `TrainingState`.
+        snapshot: What the model held at that moment; None if the model has to save itself.
     """
 
     model: Any
@@ -27,15 +27,15 @@ class Contents:
     snapshot: Snapshot | None
 
     @property
-    def waits(self) -> bool:
-        """Whether training waits until it is written, so that the model is as it was."""
+    def blocks_training(self) -> bool:
+        """Whether training waits until it is written, since the writer reads the model itself."""
         return self.snapshot is None or self.snapshot.live
 
     def encoded_state(self) -> bytes:
         """Returns the training state as bytes."""
         state = dict(self.training_state)
         if self.snapshot is not None:
-            state["variables"] = self.snapshot.values_beside()
+            state["variables"] = self.snapshot.extra_variables()
             state["assets"] = {
                 name: np.frombuffer(content, np.uint8)
                 for name, content in self.snapshot.assets.items()

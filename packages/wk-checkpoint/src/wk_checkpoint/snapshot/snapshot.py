@@ -1,10 +1,10 @@
-"""What a model holds at one moment, whatever training does to it afterwards.
+"""What a model holds at one moment, whatever training changes afterwards.
 
-Keras' walk through the model and the objects' own ways of saving run in the training thread: they
-say what belongs into a file, and where. The values of variables are only noted there, which costs
-next to nothing on TensorFlow, where a value shares the variable's memory until the next step
-writes to it, and a copy on the device elsewhere. What is slow, the way to the host and into a
-file, another thread does.
+The training thread walks through the model as Keras' writer does, calls the objects' own
+`save_own_variables`, and keeps the value of each variable. On TensorFlow that costs next to
+nothing: a value shares the variable's memory until the next step writes to it. Elsewhere it is a
+copy on the device. Another thread does the slow part: it copies the values to the host and writes
+them to a file.
 """
 
 import tempfile
@@ -23,22 +23,22 @@ __all__ = ["Snapshot"]
 
 
 class Snapshot:
-    """What is saved of a model, as it is now.
+    """What a checkpoint saves of a model, as it is now.
 
-    The training state must be in the variables (`wk_core.keras.sync_state`). Where each process has
-    parts of the model, all of them have to take the same snapshot.
+    The training state must be in the variables (`wk_core.keras.sync_state`). If the processes of a
+    training share the model's variables, all of them must take the same snapshot.
 
     Args:
         objects: The objects whose state is saved, as `wk_core.saved_objects` finds them.
-        live: Whether the variables stand for themselves, since nothing changes them before they
-            are written. That saves copies.
+        live: Whether to refer to the variables instead of copying their values. Training must then
+            wait until the snapshot is written.
 
     Attributes:
         config: The JSON of the model's architecture and compilation, for formats that hold it.
-        groups: What Keras' file of weights holds, for formats that have one.
-        assets: The files that objects save beside their variables, as vocabularies, by path in
-            Keras' archive.
-        variables: The values that a replica of the model gets, for formats that write one.
+        groups: The content of Keras' weights file, for formats that have one.
+        assets: The files that objects save beside their variables, such as vocabularies, by path
+            in Keras' archive.
+        variables: The values for a replica of the model, for formats that write one.
     """
 
     def __init__(self, objects: Sequence[SavedObject] = (), *, live: bool = False) -> None:
@@ -49,55 +49,57 @@ class Snapshot:
         self.assets: dict[str, bytes] = {}
         self.variables: list[Any] = []
         self._values: dict[int, tuple[Any, Any]] = {}
-        self._computed: dict[str, list[Any]] = {}
+        self._extra: dict[str, list[Any]] = {}
 
     def value_of(self, variable: Any) -> Any:
-        """Returns the value of a variable; the first time in the training thread."""
+        """Returns the value of a variable; the first call must come from the training thread."""
         if self.live:
             return variable
         if id(variable) not in self._values:
             self._values[id(variable)] = (variable, frozen_value(variable))
         return self._values[id(variable)][1]
 
-    def take_weights(self) -> None:
-        """Takes what Keras' file of weights holds, in the order and under the names it has there.
+    def add_weights(self) -> None:
+        """Adds the content of Keras' weights file, in its order and under its names.
 
-        Where an object computes what it saves, as a layer with LoRA its merged kernel, its
-        variables are taken, too: the training goes on with these.
+        Some objects save computed values: a layer with LoRA saves its merged kernel. Their
+        variables are added as well, since training needs them to go on.
         """
         for one in self.objects:
             if not hasattr(one.holder, "save_own_variables"):
                 continue
             values = saved_values(one.holder)
             name = getattr(one.holder, "name", None)
-            taken = {key: self._taken(value) for key, value in values.items()}
-            self.groups.append(SavedGroup(one.path, name if isinstance(name, str) else None, taken))
+            copies = {key: self._copy(value) for key, value in values.items()}
+            self.groups.append(
+                SavedGroup(one.path, name if isinstance(name, str) else None, copies)
+            )
             if not all(_is_variable(value) for value in values.values()):
-                self.take_beside(one)
+                self.add_extra_variables(one)
 
-    def take_beside(self, one: SavedObject) -> None:
-        """Takes an object's variables that the format does not hold as they are."""
+    def add_extra_variables(self, one: SavedObject) -> None:
+        """Adds an object's variables, which the format itself does not hold as they are."""
         if isinstance(one.holder, keras.layers.TorchModuleWrapper):
-            return  # What it saves is all that its module holds.
+            return  # It saves its whole module.
         variables = one.holder.variables if one.is_optimizer else own_variables(one.holder)
-        self._computed[one.path] = [self.value_of(variable) for variable in variables]
+        self._extra[one.path] = [self.value_of(variable) for variable in variables]
 
-    def take_assets(self) -> None:
-        """Takes the files that objects save beside their variables."""
+    def add_assets(self) -> None:
+        """Adds the files that objects save beside their variables."""
         for one in self.objects:
             if hasattr(one.holder, "save_assets"):  # an optional part of Keras' protocol
                 for name, content in _assets_of(one.holder).items():
                     self.assets[f"{one.path}/{name}" if one.path else name] = content
 
-    def take_variables(self, variables: Iterable[Any]) -> None:
-        """Takes the values of variables, in this order."""
+    def add_variables(self, variables: Iterable[Any]) -> None:
+        """Adds the values of variables for a replica of the model, in this order."""
         self.variables = [self.value_of(variable) for variable in variables]
 
-    def values_beside(self) -> dict[str, dict[str, np.ndarray]]:
-        """Returns, by path and number, the values of variables that are in no file of Keras."""
+    def extra_variables(self) -> dict[str, dict[str, np.ndarray]]:
+        """Returns the values that Keras' file does not hold, by path and number of the variable."""
         groups = {group.path: group for group in self.groups}
-        beside: dict[str, dict[str, np.ndarray]] = {}
-        for path, variables in self._computed.items():
+        extra: dict[str, dict[str, np.ndarray]] = {}
+        for path, variables in self._extra.items():
             saved = (
                 [_array(value) for value in groups[path].values.values()] if path in groups else []
             )
@@ -108,10 +110,10 @@ class Snapshot:
                 if not any(_are_equal(value, other) for other in saved)
             }
             if missing:
-                beside[path] = missing
-        return beside
+                extra[path] = missing
+        return extra
 
-    def _taken(self, value: Any) -> Any:
+    def _copy(self, value: Any) -> Any:
         if _is_variable(value):
             return self.value_of(value)
         if self.live:
@@ -137,7 +139,7 @@ def _array(value: Any) -> np.ndarray:
 
 
 def _are_equal(one: np.ndarray, other: np.ndarray) -> bool:
-    """Tells whether two arrays hold the same bytes."""
+    """Returns whether two arrays hold the same bytes."""
     return (
         one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
     )

@@ -1,7 +1,7 @@
-"""Going on with a training, in the middle of an epoch too."""
+"""Fitting the rest of a training, also from the middle of an epoch."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -9,58 +9,44 @@ from wk_checkpoint.state import random_state
 from wk_core.keras import LEGACY, PyDataset, keras
 from wk_core.keras_saving import begin_iteration, build_metrics, metric_variables
 
-__all__ = ["fit_from"]
+__all__ = ["fit_rest"]
 
 
-class Position(Protocol):
-    """Where a training stands."""
-
-    @property
-    def initial_epoch(self) -> int:
-        """The number of the epoch to go on with."""
-
-    @property
-    def batch(self) -> int:
-        """How many of its batches have been trained."""
-
-    @property
-    def global_step(self) -> int | None:
-        """How many batches have been trained in all."""
-
-    @property
-    def metrics(self) -> Mapping[str, float]:
-        """What Keras reported last."""
-
-
-def fit_from(
-    position: Position,
-    metric_values: Sequence[np.ndarray],
+def fit_rest(
     model: Any,
     data: Any,
     *,
+    initial_epoch: int,
+    batch: int,
+    global_step: int | None,
+    metrics: Mapping[str, float],
+    metric_values: Sequence[np.ndarray],
     epochs: int,
     steps_per_epoch: int | None = None,
     callbacks: Sequence[Any] = (),
     verbose: Any = "auto",
     **arguments: Any,
 ) -> Any:
-    """Calls `model.fit` for the rest of an epoch, and once more for those after it.
+    """Calls `model.fit` for the rest of an epoch, and once more for the epochs after it.
 
     Args:
-        position: Where the training stands.
-        metric_values: What the model's metrics have seen of the epoch.
         model: The restored model.
         data: The data of an epoch; with `steps_per_epoch`, of the whole training.
-        epochs: The number of the epoch to end with.
+        initial_epoch: The epoch to go on with.
+        batch: The number of its batches that are already trained.
+        global_step: The number of batches that are trained in all.
+        metrics: Keras' last logs.
+        metric_values: The values of the metrics' variables after those batches.
+        epochs: The epoch to end before.
         steps_per_epoch: As in `model.fit`.
         callbacks: As in `model.fit`.
         verbose: As in `model.fit`.
         **arguments: Further arguments of `model.fit`.
     """
-    epoch, batch = position.initial_epoch, position.batch
+    epoch = initial_epoch
     if steps_per_epoch is not None:
-        # A stream: everything that has been trained lies behind.
-        data = _rest(data, position.global_step or 0)
+        # One stream for the whole training: skip all that is trained.
+        data = _rest(data, global_step or 0)
     elif batch == 0:
         return model.fit(
             data,
@@ -86,7 +72,7 @@ def fit_from(
     if batch > 0:
         if is_trained:
             build_metrics(model, _first_batch(data))
-            _end_epoch(training, model, data, position, **arguments)
+            _end_epoch(training, model, data, epoch, metrics, **arguments)
         elif steps_per_epoch is not None:
             build_metrics(model, _first_batch(data))
             steps = steps_per_epoch - batch
@@ -110,22 +96,23 @@ def _end_epoch(
     training: "_OneTraining",
     model: Any,
     data: Any,
-    position: Position,
+    epoch: int,
+    metrics: Mapping[str, float],
     *,
     validation_data: Any = None,
     validation_batch_size: int | None = None,
     validation_steps: int | None = None,
     **_: Any,
 ) -> None:
-    """Does what `fit` does at the end of an epoch whose batches are all trained."""
+    """Does what `fit` does at the end of an epoch, all batches of which are trained."""
     model.stop_training = False
     training.on_train_begin()
-    training.on_epoch_begin(position.initial_epoch)
+    training.on_epoch_begin(epoch)
     if not training.is_one_iteration:
         begin_iteration()
     if isinstance(data, PyDataset):
         data.on_epoch_end()
-    logs = dict(position.metrics)
+    logs = dict(metrics)
     if validation_data is not None:
         several = validation_data if isinstance(validation_data, tuple) else (validation_data,)
         results = model.evaluate(
@@ -137,11 +124,11 @@ def _end_epoch(
             verbose=0,
         )
         logs |= {f"val_{name}": value for name, value in results.items()}
-    training.on_epoch_end(position.initial_epoch, logs)
+    training.on_epoch_end(epoch, logs)
 
 
 class _MetricValues(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
-    """Gives metrics back what they had seen of an epoch, once Keras has reset them."""
+    """Restores the metrics' variables in the first epoch, after Keras has reset them."""
 
     def __init__(self, values: Sequence[np.ndarray]) -> None:
         super().__init__()
@@ -155,10 +142,10 @@ class _MetricValues(keras.callbacks.Callback):  # type: ignore[misc]  # Keras sh
 
 
 class _OneTraining(keras.callbacks.CallbackList):  # type: ignore[misc]
-    """Lets two calls of `fit` be one training.
+    """Makes one training of two calls of `fit`: its callbacks see one begin and one end.
 
-    For the callbacks it begins and ends once. And each call begins to iterate over its data, for
-    which PyTorch draws a number: it is given back where one call alone would be iterating already.
+    Each call starts an iteration over its data, for which PyTorch draws a random number. The
+    generators are set back if a single call would not start an iteration at that point.
     """
 
     def __init__(self, *arguments: Any, is_one_iteration: bool, **named: Any) -> None:
@@ -177,11 +164,11 @@ class _OneTraining(keras.callbacks.CallbackList):  # type: ignore[misc]
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         super().on_epoch_begin(epoch, logs)
         goes_on = self.is_one_iteration or not self.is_last
-        self._torch = random_state.taken_from_torch() if goes_on else {}
+        self._torch = random_state.capture_torch() if goes_on else {}
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if self._torch:
-            random_state.put_back_to_torch(self._torch)
+            random_state.restore_torch(self._torch)
             self._torch = {}
         super().on_train_batch_begin(batch, logs)
 
@@ -199,7 +186,7 @@ class _Rest(PyDataset):  # type: ignore[misc]
     """A `PyDataset` without its first batches."""
 
     def __init__(self, whole: Any, start: int) -> None:
-        if not LEGACY:  # Keras 2 takes these in `fit`
+        if not LEGACY:  # In Keras 2 these are arguments of `fit`.
             super().__init__(
                 workers=whole.workers,
                 use_multiprocessing=whole.use_multiprocessing,
@@ -219,8 +206,7 @@ class _Rest(PyDataset):  # type: ignore[misc]
         self._whole.on_epoch_begin()
 
     def on_epoch_end(self) -> None:
-        # Keras also calls this when a `fit` begins: the end of this epoch is announced by the
-        # `fit` that comes next.
+        # Keras also calls this when a `fit` begins: the next `fit` announces the end of this epoch.
         self._ends += 1
         if self._ends == 1:
             self._whole.on_epoch_end()

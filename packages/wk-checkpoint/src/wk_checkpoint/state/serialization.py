@@ -1,6 +1,6 @@
-"""The training state as bytes: what Keras' own formats have no place for.
+"""What a checkpoint holds as bytes and text: the training state, and the model's architecture.
 
-It is an `.npz` archive that holds one JSON text and the arrays that the text refers to.
+The training state is an `.npz` archive of one JSON text and the arrays to which the text refers.
 """
 
 import io
@@ -11,31 +11,34 @@ from typing import Any, Final
 
 import numpy as np
 
-__all__ = ["STATE_NAME", "decode", "encode"]
+from wk_checkpoint.errors import UnserializableModelError
+from wk_core.keras_saving import serialized_config
+
+__all__ = ["STATE_NAME", "decode", "encode", "serialize_model"]
 
 STATE_NAME: Final = "wk_training_state.npz"
-"""The file's, the archive entry's or the dataset's name within a checkpoint."""
+"""The name of the training state in a checkpoint: of a file, an archive entry or a dataset."""
 
 _TEXT: Final = "state"
 _ARRAY: Final = "__array__"
 
 
 def encode(state: Mapping[str, Any]) -> bytes:
-    """Returns a state as bytes: equal states give equal bytes.
+    """Returns a state as bytes; equal states give equal bytes.
 
     Args:
         state: Mappings with string keys, sequences, strings, numbers, booleans, None and NumPy
             arrays, in any depth.
 
     Raises:
-        TypeError: If it holds anything else.
+        TypeError: If it holds a value of another type.
     """
     arrays: dict[str, np.ndarray] = {}
 
     def plain(value: Any) -> Any:
         if isinstance(value, np.ndarray):
             name = f"array_{len(arrays)}"
-            # NumPy's files know no bfloat16: the bytes go into them, the name into the text.
+            # NumPy's files know no bfloat16: they hold the bytes, and the text holds the dtype.
             arrays[name] = np.frombuffer(value.tobytes(), np.uint8)
             return {_ARRAY: name, "dtype": value.dtype.name, "shape": value.shape}
         if isinstance(value, np.generic):
@@ -50,7 +53,7 @@ def encode(state: Mapping[str, Any]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, array in {_TEXT: np.array(text), **arrays}.items():
-            # Without a date, so that an unchanged state is an unchanged file.
+            # No date, so that an unchanged state gives an unchanged file.
             entry = zipfile.ZipInfo(f"{name}.npy")
             with archive.open(entry, "w", force_zip64=True) as stream:
                 np.lib.format.write_array(stream, array, allow_pickle=False)
@@ -58,7 +61,7 @@ def encode(state: Mapping[str, Any]) -> bytes:
 
 
 def decode(data: bytes) -> dict[str, Any]:
-    """Returns the state that `encode` got; tuples come back as lists."""
+    """Returns the state that was passed to `encode`, with lists instead of tuples."""
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
 
         def full(value: Any) -> Any:
@@ -73,3 +76,15 @@ def decode(data: bytes) -> dict[str, Any]:
 
         state: dict[str, Any] = full(json.loads(str(archive[_TEXT])))
     return state
+
+
+def serialize_model(model: Any) -> str:
+    """Returns the JSON of a model's architecture and compilation.
+
+    Raises:
+        UnserializableModelError: If Keras cannot serialize it, and so cannot save the whole model.
+    """
+    try:
+        return serialized_config(model)
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise UnserializableModelError(model.name, error) from error

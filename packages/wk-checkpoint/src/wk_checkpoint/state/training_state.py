@@ -1,4 +1,4 @@
-"""Where a training stands, besides the model's weights and its optimizer's state."""
+"""Where a training stands: what a checkpoint holds besides weights and optimizer state."""
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import wandb
 
+from wk_checkpoint.checkpoint import CheckpointStep
 from wk_checkpoint.state import random_state
-from wk_checkpoint.state.resume import fit_from
-from wk_checkpoint.step import Moment
+from wk_checkpoint.state.resume import fit_rest
 from wk_core import callback_state
 from wk_core.callbacks import after_next, is_in_fit
 from wk_core.keras_saving import (
@@ -22,7 +22,7 @@ from wk_core.keras_saving import (
 )
 from wk_core.layer_state import recurrent_states
 
-__all__ = ["TrainingState", "put_back", "record"]
+__all__ = ["TrainingState", "record", "restore"]
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class TrainingState:
     """Where a restored training stands.
 
     Attributes:
-        initial_epoch: The 0-based number of the epoch to go on with, for `model.fit`.
-        batch: How many batches of that epoch have been trained; 0 where it has not begun.
-        global_step: How many batches the model has been trained on; None where nobody counts.
+        initial_epoch: The epoch to go on with, counted from 0, for `model.fit`.
+        batch: The number of batches of that epoch that are already trained; 0 at its begin.
+        global_step: The number of batches on which the model has been trained; None if unknown.
         best: The best value of the monitored metric so far; None if there is none.
-        metrics: What Keras reported when the checkpoint was taken.
+        metrics: Keras' logs at the checkpoint: metrics by name.
     """
 
     initial_epoch: int
@@ -45,67 +45,78 @@ class TrainingState:
     _metric_values: tuple[np.ndarray, ...] = field(default=(), repr=False)
 
     def fit(self, model: Any, data: Any, *, epochs: int, **arguments: Any) -> Any:
-        """Goes on with `model.fit` where the training stands, in the middle of an epoch too.
+        """Calls `model.fit` for the rest of the training, also from the middle of an epoch.
 
-        To the callbacks it is one training. The first epoch leaves out the batches that were
-        trained already, and the metrics of its end are those of all its batches. Where an epoch is
-        complete, this is `model.fit(data, initial_epoch=state.initial_epoch, ...)`.
+        The first epoch skips the batches that are already trained; the metrics at its end are those
+        of all its batches. Callbacks see one training, with one begin and one end. At the begin of
+        an epoch this is `model.fit(data, initial_epoch=state.initial_epoch, ...)`.
 
         Args:
             model: The restored model.
-            data: A `keras.utils.PyDataset` or a `tf.data.Dataset`: of one epoch, or, with
+            data: A `keras.utils.PyDataset` or `tf.data.Dataset` of one epoch. With
                 `steps_per_epoch`, a `tf.data.Dataset` of the whole training, from its beginning,
-                that yields the same each time it is iterated over.
-            epochs: The number of the epoch to end with, as in `model.fit`.
+                that yields the same batches in each iteration.
+            epochs: The epoch to end before, as in `model.fit`.
             **arguments: Further arguments of `model.fit`.
 
         Returns:
             The `History` of the training.
 
         Raises:
-            TypeError: If the training stands within an epoch, and `data` cannot be positioned.
+            TypeError: If the training stands within an epoch, and the first batches of `data`
+                cannot be skipped.
         """
-        return fit_from(self, self._metric_values, model, data, epochs=epochs, **arguments)
+        return fit_rest(
+            model,
+            data,
+            initial_epoch=self.initial_epoch,
+            batch=self.batch,
+            global_step=self.global_step,
+            metrics=self.metrics,
+            metric_values=self._metric_values,
+            epochs=epochs,
+            **arguments,
+        )
 
 
 def record(
-    moment: Moment, *, best: float | None, model: Any, callbacks: Iterable[Any]
+    step: CheckpointStep, *, best: float | None, model: Any, callbacks: Iterable[Any]
 ) -> dict[str, Any]:
-    """Returns what a checkpoint has to hold besides what Keras' writers save.
+    """Returns what a checkpoint holds besides the content of Keras' own files.
 
     Args:
-        moment: When the checkpoint is taken.
+        step: The step of the training at which the checkpoint is taken.
         best: The best value of the monitored metric so far.
-        model: The model; its variables hold the training state.
-        callbacks: The callbacks of the `fit`.
+        model: The model; its variables must hold the training state.
+        callbacks: The callbacks of the `fit`, whose state is saved.
     """
     return {
-        "initial_epoch": moment.next_epoch_of_model,
-        "batch": 0 if moment.batch is None else moment.batch + 1,
-        "global_step": moment.global_step,
+        "initial_epoch": step.next_epoch_of_model,
+        "batch": 0 if step.batch is None else step.batch + 1,
+        "global_step": step.global_step,
         "best": best,
-        "metrics": dict(moment.logs),
+        "metrics": dict(step.logs),
         "seeds": values_of(seed_variables(model)),
         "recurrent_states": values_of(recurrent_states(model)),
-        "metric_values": [] if moment.batch is None else values_of(metric_variables(model)),
+        "metric_values": [] if step.batch is None else values_of(metric_variables(model)),
         "callbacks": callback_state.states_of(callbacks),
-        "random": random_state.taken(),
+        "random": random_state.capture(),
     }
 
 
-def put_back(
+def restore(
     state: Mapping[str, Any], model: Any, callbacks: Sequence[Any], *, source: str
 ) -> TrainingState:
-    """Puts random numbers and callbacks where they stood; returns where the training stands.
+    """Restores random generators and callbacks; returns where the training stands.
 
     Args:
-        state: What `record` returned.
-        model: The model, with its weights and its optimizer's state restored.
-        callbacks: The callbacks of the `fit` to come.
-        source: Where the state comes from, for errors.
+        state: The value that `record` returned.
+        model: The model, whose weights and optimizer state are already restored.
+        callbacks: The callbacks of the next `fit`.
+        source: The name of the checkpoint, for errors.
 
     Raises:
-        ValueError: If the model has other random variables than the one that was saved.
+        ValueError: If the model has another number of random variables than the saved one.
     """
     seeds = seed_variables(model)
     if len(seeds) != len(state["seeds"]):
@@ -125,13 +136,13 @@ def put_back(
             "`tf.keras.backend.experimental.enable_tf_random_generator()` is called before the "
             "model is made."
         )
-    random_state.put_back(state["random"])
-    # Keras may draw a batch to learn its shape before the first epoch: once more, then.
-    again = partial(random_state.put_back, state["random"])
+    random_state.restore(state["random"])
+    # Keras may draw a batch before the first epoch to learn its shape: restore once more after it.
+    restore_again = partial(random_state.restore, state["random"])
     if callbacks:
-        after_next(callbacks[0], "on_epoch_begin", again)
+        after_next(callbacks[0], "on_epoch_begin", restore_again)
     else:
-        _at_next_epoch(model, again)
+        _at_next_epoch(model, restore_again)
     missing = callback_state.put_back(callbacks, state["callbacks"])
     if missing:
         warnings.warn(
@@ -148,12 +159,12 @@ def put_back(
 
 
 def _at_next_epoch(model: Any, task: Callable[[], None]) -> None:
-    """Has a task run when the first epoch of the next `fit` of a model begins."""
+    """Runs a task when the first epoch of the model's next `fit` begins."""
 
     def run_in_fit() -> None:
         if is_in_fit(model):
             task()
-        else:  # `evaluate` resets the metrics, too
+        else:  # `evaluate` resets the metrics as well
             _at_next_epoch(model, task)
 
     after_next(model, "reset_metrics", run_in_fit)

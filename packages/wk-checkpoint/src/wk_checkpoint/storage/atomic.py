@@ -1,7 +1,7 @@
-"""Putting a finished file or directory in the place of another one, in a single step.
+"""Replacing a file or directory with a finished one, in a single step of the file system.
 
-Whoever opens the path, at any instant, finds the old one or the new one, whole. The new one is
-written beside it, on the same file system, under a name that starts with a dot.
+At any instant the path holds the old content or the new one, complete. The new content is written
+in the same parent directory, and so on the same file system, under a name that starts with a dot.
 """
 
 import contextlib
@@ -15,44 +15,51 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
-from wk_checkpoint.storage.process_lock import own_directory
+from wk_checkpoint.storage.process_lock import locked_directory
 
-__all__ = ["beside", "check_entries", "check_replaceable", "digest", "remove", "swap_in"]
+__all__ = [
+    "UNFINISHED",
+    "check_entries",
+    "check_replaceable",
+    "digest",
+    "remove",
+    "replace",
+    "temporary_sibling",
+]
 
 UNFINISHED: Final = ".wk-unfinished"
-"""What the names of places begin with in which something is written beside its target."""
+"""The beginning of the names of temporary files and directories."""
 
 _LONGEST_NAME: Final = 255  # bytes, on the file systems of all systems
 _AT_FDCWD: Final = -100 if sys.platform.startswith("linux") else -2
 _EXCHANGE: Final = 2  # RENAME_EXCHANGE on Linux, RENAME_SWAP on macOS
 
-
-_swapping = threading.Lock()
+_replacing = threading.Lock()
 
 
 @contextlib.contextmanager
-def beside(target: Path) -> Iterator[Path]:
-    """Gives a new path beside `target` to write to, with the same name; removes what is left.
+def temporary_sibling(target: Path) -> Iterator[Path]:
+    """Yields a new path of the same name in a temporary directory, which is removed at the end.
 
-    What processes that were killed left unfinished there is removed, too. What others, or other
-    threads of this one, are writing at the same time is not: the last one to finish wins.
+    The directory stands beside `target`. Those that killed processes left there are removed first;
+    those of other threads and of living processes stay: the last writer to finish wins.
     """
-    # A directory, so that what a writer puts beside its draft is removed with it.
-    with own_directory(target.absolute().parent, UNFINISHED, digest(target.name)) as unfinished:
+    # A directory, so that whatever else a writer creates is removed with it.
+    with locked_directory(target.absolute().parent, UNFINISHED, digest(target.name)) as unfinished:
         yield unfinished / target.name
 
 
 def digest(name: str) -> str:
-    """Returns a short text that stands for a name, which may be as long as a name can be."""
+    """Returns 12 hexadecimal digits that stand for a name, which may be as long as names can be."""
     return hashlib.blake2b(os.fsencode(name), digest_size=6).hexdigest()
 
 
 def check_replaceable(target: Path, *, directory: bool) -> None:
-    """Raises FileExistsError if there is something at `target` that is no such checkpoint.
+    """Raises FileExistsError if `target` exists and is no such checkpoint.
 
     Args:
-        target: Where a checkpoint shall go.
-        directory: Whether it is a directory.
+        target: The path of the next checkpoint.
+        directory: Whether that checkpoint is a directory.
     """
     if not target.exists():
         return
@@ -64,7 +71,7 @@ def check_replaceable(target: Path, *, directory: bool) -> None:
 
 
 def check_entries(directory: str, names: Collection[str]) -> None:
-    """Raises FileExistsError if a directory with these entries holds more than a checkpoint."""
+    """Raises FileExistsError if a directory with these entries is no checkpoint."""
     if names and not {"saved_model.pb", "checkpoint"} & set(names):
         raise FileExistsError(
             f"{directory!r} is a directory with other things than a checkpoint, which would be "
@@ -73,37 +80,36 @@ def check_entries(directory: str, names: Collection[str]) -> None:
 
 
 def _entries(directory: Path) -> list[str]:
-    """Returns the names in a directory, which others may put a new one in the place of."""
+    """Returns the names in a directory, which another process may replace meanwhile."""
     while True:
         listed = directory.stat()
         names = [entry.name for entry in directory.iterdir()]
         if os.path.samestat(listed, directory.stat()):
-            return names  # else it may have been listed while it was removed
+            return names  # otherwise it may have been listed while it was removed
 
 
-def swap_in(new: Path, target: Path) -> None:
-    """Puts the finished `new` in the place of `target`, if there is one, which is removed.
+def replace(new: Path, target: Path) -> None:
+    """Moves the finished `new` to `target`, in place of what is there.
 
-    Files are replaced, directories exchanged, in one step of the file system. Where directories
-    cannot be exchanged (Windows, some network file systems), the old one is moved away first: a
-    process that is killed in between leaves it beside the target, under a name that starts with
-    a dot.
+    The file system replaces files and exchanges directories in one step. If it cannot exchange
+    directories (Windows, some network file systems), the old one is first renamed: a process that
+    is killed in between leaves it beside the target, under a name that starts with a dot.
 
     Raises:
-        FileExistsError: If there is something else than a checkpoint at `target`.
+        FileExistsError: If `target` is something else than a checkpoint.
     """
-    _write_through(new)
-    with _swapping:
+    _flush_to_disk(new)
+    with _replacing:
         check_replaceable(target, directory=new.is_dir())
         if new.is_dir():
-            _swap_in_directory(new, target)
+            _replace_directory(new, target)
         else:
             new.replace(target)
-    _write_through(target.absolute().parent, only_this=True)
+    _flush_to_disk(target.absolute().parent, recursive=False)
 
 
 def remove(path: Path) -> None:
-    """Removes a file or a directory with what is in it, if it is there; others may, too."""
+    """Removes a file or a directory tree, if it exists; other processes may remove it as well."""
     while os.path.lexists(path):
         with contextlib.suppress(FileNotFoundError):
             if path.is_dir() and not path.is_symlink():
@@ -113,13 +119,13 @@ def remove(path: Path) -> None:
             return
 
 
-def _swap_in_directory(new: Path, target: Path) -> None:
+def _replace_directory(new: Path, target: Path) -> None:
     if not target.exists():
         try:
             new.rename(target)
         except OSError:
             if not target.exists():
-                raise  # else another process was faster
+                raise  # otherwise another process was faster
         else:
             return
     check_replaceable(target, directory=True)
@@ -132,7 +138,7 @@ def _swap_in_directory(new: Path, target: Path) -> None:
 
 
 def _aside(target: Path) -> Path:
-    """Returns where what is replaced lies meanwhile, if directories cannot be exchanged."""
+    """Returns the name of the old directory meanwhile, if directories cannot be exchanged."""
     name = f".{target.name}.replaced"
     if len(os.fsencode(name)) > _LONGEST_NAME:
         name = f".{digest(target.name)}.replaced"
@@ -140,6 +146,7 @@ def _aside(target: Path) -> Path:
 
 
 def _exchange(one: Path, other: Path) -> bool:
+    """Exchanges two directories; returns False if the system or the file system cannot."""
     names = {"linux": "renameat2", "darwin": "renameatx_np"}
     rename = (
         getattr(ctypes.CDLL(None), names[sys.platform], None) if sys.platform in names else None
@@ -150,11 +157,11 @@ def _exchange(one: Path, other: Path) -> bool:
     return int(rename(*arguments)) == 0
 
 
-def _write_through(path: Path, *, only_this: bool = False) -> None:
-    """Has the file system write to the disk what it may still hold in memory."""
+def _flush_to_disk(path: Path, *, recursive: bool = True) -> None:
+    """Writes to the disk what the system still holds in memory of a file or a directory."""
     if os.name == "nt":
-        return  # it opens no directories, and files only for writing
-    inside = path.rglob("*") if path.is_dir() and not only_this else ()
+        return  # Windows opens no directories, and files only for writing.
+    inside = path.rglob("*") if path.is_dir() and recursive else ()
     for entry in [*inside, path]:
         descriptor = os.open(entry, os.O_RDONLY)
         try:

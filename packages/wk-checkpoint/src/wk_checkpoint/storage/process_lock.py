@@ -1,7 +1,7 @@
-"""What belongs to a process for as long as it lives, on a disk that others write to as well.
+"""Files and directories that belong to one process for as long as it lives.
 
-A process claims a file by a lock, which the system releases when the process is gone, however it
-ended. So neither the number of a process, which comes again, nor its machine need be known.
+The process locks a file, and the system releases the lock when the process ends, however it ends.
+Process numbers would not do: they are used again, and other machines share the disk.
 """
 
 import contextlib
@@ -18,38 +18,38 @@ from typing import IO, Final
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["claim", "is_claimed", "own_directory"]
+__all__ = ["acquire", "is_locked", "locked_directory"]
 
 _OWNER: Final = ".owner"
-_LONG: Final = 600  # seconds after which what another machine has left is taken for given up
+_ABANDONED_AFTER: Final = 600  # seconds without a change, where a lock tells nothing
 
 
-def claim(file: Path) -> IO[str]:
-    """Claims a new file for this process, until what is returned is closed, or the process ends."""
+def acquire(file: Path) -> IO[str]:
+    """Creates and locks a file, until the returned object is closed or the process ends."""
     if sys.platform == "win32":
-        return _signed(file)
-    # It gets its name when it is locked: whoever finds it in between would take it for free.
+        return _create(file)
+    # It gets its name once it is locked: before that, other processes would find it unlocked.
     unnamed = file.with_name(f"{file.name}.new")
-    opened = _signed(unnamed)
+    opened = _create(unnamed)
     with contextlib.suppress(OSError):  # a file system without locks
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
     unnamed.rename(file)
     return opened
 
 
-def _signed(file: Path) -> IO[str]:
-    """Makes a file that names this machine, and leaves it open."""
+def _create(file: Path) -> IO[str]:
+    """Creates a file that names this machine, and returns it open."""
     opened = file.open("x")
     opened.write(platform.node())
     opened.flush()
     return opened
 
 
-def is_claimed(file: Path) -> bool:
-    """Tells whether a process that lives, this one or another, has claimed a file."""
+def is_locked(file: Path) -> bool:
+    """Returns whether a living process, this one or another, has locked a file."""
     try:
         if sys.platform == "win32":
-            file.unlink()  # which Windows refuses while the file is open
+            file.unlink()  # Windows refuses this while the file is open.
             return False
         with file.open("r+") as opened:
             fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -63,24 +63,24 @@ def is_claimed(file: Path) -> bool:
 
 
 @contextlib.contextmanager
-def own_directory(parent: Path, kind: str, label: str) -> Iterator[Path]:
-    """Gives a new directory of this process's own, and removes it in the end.
+def locked_directory(parent: Path, kind: str, label: str) -> Iterator[Path]:
+    """Yields a new directory that this process has locked, and removes it at the end.
 
-    Those of the same kind and label which processes that are gone have left are removed first.
+    Directories of the same kind and label that ended processes left are removed first.
 
     Args:
-        parent: Where it is made; it is made itself if it is not there.
-        kind: What its name begins with.
-        label: What it is for.
+        parent: The directory to create it in; it is created, too, if it is missing.
+        kind: The beginning of its name.
+        label: A part of its name that stands for its purpose.
     """
     parent.mkdir(parents=True, exist_ok=True)
     for other in parent.glob(f"{kind}-*-{label}-*"):
-        if _is_left(other):
+        if _is_abandoned(other):
             shutil.rmtree(other, ignore_errors=True)  # another process may be removing it, too
     directory = Path(tempfile.mkdtemp(prefix=f"{kind}-{os.getpid()}-{label}-", dir=parent))
     with contextlib.ExitStack() as stack:
         stack.callback(_remove, directory)
-        stack.enter_context(claim(directory / _OWNER))
+        stack.enter_context(acquire(directory / _OWNER))
         yield directory
 
 
@@ -89,21 +89,21 @@ def _remove(directory: Path) -> None:
         shutil.rmtree(directory)
 
 
-def _is_left(directory: Path) -> bool:
-    """Tells whether the process is gone that has made a directory."""
+def _is_abandoned(directory: Path) -> bool:
+    """Returns whether the process that created a directory has ended."""
     owner = directory / _OWNER
     try:
         machine = owner.read_text()
-    except FileNotFoundError:  # about to be claimed, unless its process was killed before
-        return _age(directory) > _LONG
-    if is_claimed(owner):
+    except FileNotFoundError:  # about to be locked, unless its process was killed before
+        return _age(directory) > _ABANDONED_AFTER
+    if is_locked(owner):
         return False
-    # On some network file systems a lock counts on its own machine only.
-    return machine == platform.node() or _age(directory) > _LONG
+    # On some network file systems other machines do not see a lock.
+    return machine == platform.node() or _age(directory) > _ABANDONED_AFTER
 
 
 def _age(directory: Path) -> float:
-    """Returns the seconds since something was last written in a directory, which may vanish."""
+    """Returns the seconds since the last change in a directory, which may vanish meanwhile."""
     written = [0.0]
     for folder, _, files in os.walk(directory):
         for path in [Path(folder), *(Path(folder, name) for name in files)]:

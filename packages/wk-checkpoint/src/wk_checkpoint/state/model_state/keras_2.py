@@ -1,7 +1,7 @@
-"""What a checkpoint has to know of a model so that the same one can be had back, on Keras 2.
+"""The state of a Keras 2 model: that of its optimizer, where Keras' files do not hold it.
 
-Its older optimizers (`tf.keras.optimizers.legacy`) are in no file but the `.h5` of a whole model,
-and have their own way to make their variables. See `model_state.py` for Keras 3.
+Only the `.h5` file of a whole model holds Keras' older optimizers (`tf.keras.optimizers.legacy`),
+and they build their variables in a way of their own.
 """
 
 import warnings
@@ -10,14 +10,20 @@ from typing import Any
 
 import numpy as np
 
+from wk_checkpoint.snapshot.snapshot import Snapshot
 from wk_core.optimizers import find_optimizers, unwrap_optimizer
+from wk_core.saved_objects import SavedObject
 
-__all__ = ["prepare", "put_back_beside", "record"]
+__all__ = ["prepare", "record", "restore_extras"]
 
 
-def record(model: Any) -> dict[str, Any]:
-    """Returns what has to be known of a model beside what a format holds of it."""
-    main = getattr(model, "optimizer", None)
+def record(
+    model: Any,
+    objects: Sequence[SavedObject],  # noqa: ARG001  Keras 3 needs them
+    snapshot: Snapshot | None,  # noqa: ARG001  the same
+) -> dict[str, Any]:
+    """Returns the optimizer's state if no file of Keras holds it, and the names of others."""
+    main = _optimizer(model)
     others = [place for place in find_optimizers(model) if place != "optimizer"]
     is_held = main is None or (hasattr(main, "build") and unwrap_optimizer(main) is main)
     values = [] if is_held else [np.array(each) for each in _variables(unwrap_optimizer(main))]
@@ -25,8 +31,8 @@ def record(model: Any) -> dict[str, Any]:
 
 
 def prepare(model: Any, state: Mapping[str, Any], source: str) -> None:  # noqa: ARG001  as Keras 3's
-    """Has the optimizer make its variables, where it has not yet."""
-    optimizer = unwrap_optimizer(getattr(model, "optimizer", None))
+    """Builds the optimizer's variables, unless it is built."""
+    optimizer = unwrap_optimizer(_optimizer(model))
     if hasattr(optimizer, "build"):
         if not getattr(optimizer, "built", False):
             optimizer.build(model.trainable_variables)
@@ -34,18 +40,13 @@ def prepare(model: Any, state: Mapping[str, Any], source: str) -> None:  # noqa:
         optimizer._create_all_weights(model.trainable_variables)
 
 
-def put_back_beside(model: Any, state: Mapping[str, Any], source: str) -> None:
-    """Puts the optimizer's state back; says of which other one it is not known.
-
-    Args:
-        model: The model, with everything else put back.
-        state: The training state, which has what `record` returned as `model`.
-        source: Where it comes from, for errors.
+def restore_extras(model: Any, state: Mapping[str, Any], source: str) -> None:
+    """Restores the optimizer's state; warns of other optimizers, which cannot be restored.
 
     Raises:
         ValueError: If the model was compiled with another optimizer.
     """
-    optimizer = unwrap_optimizer(getattr(model, "optimizer", None))
+    optimizer = unwrap_optimizer(_optimizer(model))
     values: Sequence[np.ndarray] = state["model"]["optimizer"]
     if optimizer is not None and values:
         try:
@@ -64,6 +65,10 @@ def put_back_beside(model: Any, state: Mapping[str, Any], source: str) -> None:
         )
 
 
+def _optimizer(model: Any) -> Any:
+    return getattr(model, "optimizer", None)
+
+
 def _variables(optimizer: Any) -> list[Any]:
-    """Returns the variables of an optimizer of either family."""
+    """Returns the variables of an optimizer, of Keras 2's older or newer classes."""
     return list(optimizer.variables if hasattr(optimizer, "build") else optimizer.weights)

@@ -1,8 +1,8 @@
-"""What a checkpoint has to know of a model so that the same one can be had back, on Keras 3.
+"""The state of a Keras 3 model: which optimizers are built, and what its layers learned from data.
 
-Keras' loaders want a model that has all variables already. Which optimizers have made theirs, and
-for which weights, differs from moment to moment; so a checkpoint says it, in terms of places in
-Keras' file: the same for every instance of a model.
+Keras' loaders expect a model that has all its variables. Which optimizers have built theirs, and
+for which weights, changes during a training. So a checkpoint records it, and names variables by
+their paths in Keras' file, which are the same for every instance of a model.
 """
 
 import hashlib
@@ -24,18 +24,23 @@ from wk_core.saved_objects import (
     trained_variables,
 )
 
-__all__ = ["prepare", "put_back_beside", "record"]
+__all__ = ["prepare", "record", "restore_extras"]
 
-# What preprocessing layers call what they were given.
+# Attributes of preprocessing layers that hold arguments of their constructor.
 _GIVEN: Final = ("input_vocabulary", "input_mean", "input_variance")
 
 
-def record(objects: Sequence[SavedObject], snapshot: Snapshot | None) -> dict[str, Any]:
-    """Returns what has to be known of a model beside what a format holds of it.
+def record(
+    model: Any,  # noqa: ARG001  Keras 2 needs it
+    objects: Sequence[SavedObject],
+    snapshot: Snapshot | None,
+) -> dict[str, Any]:
+    """Returns keys, optimizers, given facts and learned bins of a model.
 
     Args:
+        model: The model.
         objects: Its saved objects.
-        snapshot: What is saved of it; None where it writes itself.
+        snapshot: Its snapshot; None if the model saves itself.
     """
     places = dict(_places(objects))
     groups = [] if snapshot is None else snapshot.groups
@@ -56,12 +61,12 @@ def record(objects: Sequence[SavedObject], snapshot: Snapshot | None) -> dict[st
 
 
 def prepare(model: Any, state: Mapping[str, Any], source: str) -> None:
-    """Has a model make the variables that it had when the checkpoint was taken.
+    """Builds the optimizers that were built at the checkpoint, and compares the models.
 
     Args:
         model: The built model.
-        state: What `record` returned.
-        source: Where it comes from, for errors.
+        state: The value that `record` returned.
+        source: The name of the checkpoint, for errors.
 
     Raises:
         ValueError: If the model is not like the one that was saved.
@@ -92,10 +97,10 @@ def _build_optimizers(model: Any, state: Mapping[str, Any], source: str) -> None
 
 
 def _check_likeness(model: Any, state: Mapping[str, Any], source: str) -> None:
-    """Raises ValueError if a checkpoint holds what a model has no place for, or lacks something."""
+    """Raises ValueError if only one of checkpoint and model has a variable."""
     saved = {f"{path}/{key}" for path, keys in state["keys"].items() for key in keys}
     if not saved:
-        return  # The model, or another writer than Keras' usual one, has written it.
+        return  # The model saved itself, or TensorFlow's writer wrote the checkpoint.
     there = {
         f"{one.path}/{key}" for one in SavedObjects().of(model) for key in saved_values(one.holder)
     }
@@ -114,16 +119,17 @@ def _check_likeness(model: Any, state: Mapping[str, Any], source: str) -> None:
         )
 
 
-def put_back_beside(model: Any, state: Mapping[str, Any], source: str) -> None:
-    """Puts back what Keras' loaders do not: assets, and variables that no file of Keras holds.
+def restore_extras(model: Any, state: Mapping[str, Any], source: str) -> None:
+    """Restores assets, learned bins, and variables that are in no file of Keras.
 
     Args:
-        model: The model, with everything else put back.
-        state: The training state, which has what `record` returned as `model`.
-        source: Where it comes from, for errors.
+        model: The model, with all else restored.
+        state: The training state; its entry `model` is the value that `record` returned.
+        source: The name of the checkpoint, for errors.
 
     Raises:
-        ValueError: If a vocabulary is another one than that of the saved model.
+        ValueError: If the model was given another vocabulary, statistics or bins than the saved
+            one.
     """
     objects = SavedObjects().of(model)
     for one in objects:
@@ -138,13 +144,13 @@ def put_back_beside(model: Any, state: Mapping[str, Any], source: str) -> None:
         if state["model"]["given"].get(one.path, digest) != digest:
             raise ValueError(
                 f"{source}: layer {one.holder.name!r} of {model.name!r} was made with another "
-                "vocabulary, other statistics or other bins than that of the saved model, so it "
-                "would put out other numbers. Make it with the same ones."
+                "vocabulary, other statistics or other bins than that of the saved model, so its "
+                "output would differ. Make it with the same arguments."
             )
 
 
 def _variables(objects: Sequence[SavedObject]) -> Iterator[tuple[list[Any], Any]]:
-    """Yields the variables of layers with their places: path and number."""
+    """Yields each variable of a layer with its place: path of the layer, and number."""
     for one in objects:
         for number, variable in enumerate(own_variables(one.holder)):
             yield [one.path, number], variable
@@ -156,10 +162,10 @@ def _places(objects: Sequence[SavedObject]) -> Iterator[tuple[int, list[Any]]]:
 
 
 def _given(objects: Sequence[SavedObject]) -> Iterator[tuple[SavedObject, str]]:
-    """Yields the layers that were given facts about the data when they were made, with a digest.
+    """Yields each layer whose constructor was given facts about the data, with their digest.
 
-    Keras saves these with the architecture only; a vocabulary that was learned from data is an
-    asset, and learned statistics are variables.
+    Keras saves these facts with the architecture only. Facts that a layer learned from data are
+    saved otherwise: a vocabulary as an asset, statistics as variables.
     """
     for one in objects:
         given = [getattr(one.holder, name, None) for name in _GIVEN]
@@ -171,7 +177,7 @@ def _given(objects: Sequence[SavedObject]) -> Iterator[tuple[SavedObject, str]]:
 
 
 def _binned(objects: Sequence[SavedObject]) -> list[SavedObject]:
-    """Returns the layers that have learned bins from data: no variables, but a list."""
+    """Returns the layers that have learned bins from data; they keep them in a list."""
     return [
         one
         for one in objects

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wk_checkpoint import WandbModelCheckpoint
-from wk_checkpoint.storage.page_cache import uncache
+from wk_checkpoint.storage.local import drop_page_cache
 from wk_core.keras import keras
 
 
@@ -28,7 +28,7 @@ def _page_cache(tmp_path):
     os.sync()
     try:
         there = in_memory(file)
-        uncache(file)
+        drop_page_cache(file)
         if not there or in_memory(file):
             pytest.skip("this file system is not asked for its memory")
     except (AttributeError, OSError) as error:
@@ -41,8 +41,8 @@ def test_directories_are_uncached_and_missing_files_passed_over(tmp_path):
     file.parent.mkdir(parents=True)
     file.write_bytes(bytes(1_000_000))
     os.sync()
-    uncache(tmp_path / "checkpoint")
-    uncache(tmp_path / "missing")
+    drop_page_cache(tmp_path / "checkpoint")
+    drop_page_cache(tmp_path / "missing")
     assert not in_memory(file)
     assert file.read_bytes() == bytes(1_000_000)
 

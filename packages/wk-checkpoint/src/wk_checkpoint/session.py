@@ -155,13 +155,12 @@ class CheckpointSession:
             CheckpointError: If a checkpoint could not be saved.
             SystemExit: If SIGTERM has come.
         """
-        fits = self.planner.fits
         self._save_pending(self.planner.fit)
-        fits.end()
+        self.planner.fits.end()
         error = self.close()
         if self.preemption is not None and error is None and self.preemption.requested:
             self.preemption.end_process()
-        if self.preemption is not None and fits.current is None:
+        if self.preemption is not None and self.planner.fits.current is None:
             self.preemption.uninstall()
         if error is not None:
             raise error
@@ -236,10 +235,9 @@ _warned: "weakref.WeakSet[wandb.Run]" = weakref.WeakSet()
 
 
 def await_fit(callback: Any, run: wandb.Run) -> None:
-    """Registers a new callback without a name for its artifact, until its `fit` begins.
+    """Registers a new callback that logs to the run's own artifact, until its `fit` begins.
 
-    Warns once for each run if another one is registered: both are meant for the same `fit`, and
-    would log to the same artifact.
+    Warns, once for each run, if another one is registered: both are meant for the same `fit`.
     """
     others = _waiting.setdefault(run, weakref.WeakSet())
     if others and run not in _warned:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from layers.case import SAMPLES, LayerCase
-from wk_checkpoint.random_state import taken_from_torch
+from wk_checkpoint.state.random_state import capture_torch
 from wk_core.keras import backend, keras
 from wk_core.keras_saving import all_layers, global_seed_generator, seed_variables, values_of
 
@@ -104,7 +104,7 @@ def process_state() -> dict[str, Any]:
         "Python's random numbers": random.getstate(),
         "NumPy's random numbers": list(np.random.get_state(legacy=True)),
         "Keras' global seed": None if seed is None else values_of([seed]),
-        **{f"PyTorch's {name}": state.copy() for name, state in taken_from_torch().items()},
+        **{f"PyTorch's {name}": state.copy() for name, state in capture_torch().items()},
     }
 
 

@@ -252,6 +252,25 @@ def test_subclass(offline_run, inside):
 
 
 @pytest.mark.backend_free
+def test_subclass_that_knows_the_best(offline_run, read_back):
+    run = offline_run()
+
+    class Chosen(WandbModelCheckpoint):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch in (1, 2):
+                self._save_as_best(epoch, logs, "min")
+
+    chosen = Chosen("{epoch}.keras", "m", save_best_only=True)
+    fit(Say("m", [1.0, 2.0, 3.0]), chosen)
+    assert chosen.best == 3.0  # the last, whatever the metric says
+    saved = [metadata for _, metadata in versions(read_back(run))]
+    assert [metadata["epoch"] for metadata in saved] == [1, 2]
+    assert [metadata["score"] for metadata in saved] == [-2.0, -3.0]
+    # The alias stays with the best of all versions.
+    assert [metadata["is_best"] for metadata in saved] == [True, False]
+
+
+@pytest.mark.backend_free
 def test_epochs_override_no_batch_hook(offline_run):
     offline_run()
     checkpoint = WandbModelCheckpoint("model.keras")

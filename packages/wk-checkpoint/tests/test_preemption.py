@@ -150,7 +150,7 @@ with wandb.init(project="p", mode="offline") as run:
     checkpoint = WandbModelCheckpoint(
         "model.keras", "loss", save_best_only=True, initial_value_threshold=-1.0, preemption=True
     )
-    ours = checkpoint._preemption._note
+    ours = checkpoint._session.preemption._handle
     callbacks = [Last(), checkpoint, Own()]
     callbacks.insert(position, late)
     model.fit(Shuffled(), epochs=4, shuffle=False, verbose=0, callbacks=callbacks)

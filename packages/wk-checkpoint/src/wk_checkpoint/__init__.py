@@ -8,7 +8,7 @@ from wk_checkpoint.errors import (
 from wk_checkpoint.model_checkpoint import WandbModelCheckpoint
 from wk_checkpoint.restore import restore
 from wk_checkpoint.retention import Retention
-from wk_checkpoint.training_state import TrainingState
+from wk_checkpoint.state.training_state import TrainingState
 
 __all__ = [
     "CheckpointError",

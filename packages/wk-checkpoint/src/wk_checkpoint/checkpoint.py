@@ -1,80 +1,133 @@
-"""One checkpoint: when it is taken, how good it is, and what it is called for that."""
+"""One checkpoint: its step in the training, its rank among the others, its names and metadata."""
 
 import math
 import re
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import wandb
 
+from wk_checkpoint import filepath
 from wk_checkpoint.formats import Format
-from wk_checkpoint.moment import Moment
-from wk_checkpoint.monitoring import Judgement
+from wk_checkpoint.monitor import MonitorResult
 from wk_core.artifacts import check_name
 from wk_core.keras import backend, keras
 
-__all__ = ["ARTIFACT_TYPE", "OWN_ALIAS", "Checkpoint", "artifact_name"]
+__all__ = ["ARTIFACT_TYPE", "OWN_ALIAS", "Checkpoint", "CheckpointStep", "artifact_name"]
 
 ARTIFACT_TYPE: Final = "model"
 
 OWN_ALIAS: Final = re.compile(r"latest|best|epoch_\d+(_batch_\d+)?|v\d+")
-"""What wk or the server calls a version; whatever else it is called, somebody else did."""
+"""The aliases that wk or the server gives to versions; any other alias comes from the user."""
 
 _SAVED_BY: Final = "wk-checkpoint"
 
 
 def artifact_name(run: wandb.Run, given: str | None = None) -> str:
-    """Returns the name of the artifact that a run's checkpoints are versions of.
+    """Returns the name of the artifact for a run's checkpoints.
 
     Raises:
-        ValueError: If W&B refuses it.
+        ValueError: If W&B does not accept the name.
     """
     name = f"run_{run.id}_model" if given is None else given
     return check_name(name, what="WandbModelCheckpoint: the artifact")
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """What is to be saved, and what it will be called.
+class CheckpointStep:
+    """The step of a training at which a checkpoint is taken; all numbers count from 0.
+
+    Keras numbers the epochs of each `fit` from its `initial_epoch`. The numbers of a run go on in
+    its next `fit`, and so do those of a model's training.
 
     Attributes:
-        path: Where it goes: the same place whatever becomes of the working directory.
-        given: The same as the user has put it.
-        moment: When it is taken.
-        judgement: What the monitored metric says of it.
+        epoch: The number of the epoch in the run.
+        batch: The number of the batch that has just ended; None at the end of the epoch.
+        global_step: The number of batches on which the model has been trained; None if unknown.
+        logs: Keras' logs: metrics by name.
+        epoch_of_fit: Keras' number of the epoch; None if it equals `epoch`.
+        epoch_of_model: The number of the epoch in the model's training; None if it equals `epoch`.
+    """
+
+    epoch: int
+    batch: int | None
+    global_step: int | None
+    logs: Mapping[str, float] = field(default_factory=dict)
+    epoch_of_fit: int | None = None
+    epoch_of_model: int | None = None
+
+    @property
+    def alias(self) -> str:
+        """The artifact alias of this step, such as `"epoch_3"` or `"epoch_3_batch_99"`."""
+        at_batch = "" if self.batch is None else f"_batch_{self.batch}"
+        return f"epoch_{self.epoch}{at_batch}"
+
+    @property
+    def next_epoch_of_model(self) -> int:
+        """The epoch with which the model's training goes on after this step."""
+        epoch = self.epoch if self.epoch_of_model is None else self.epoch_of_model
+        return epoch + (self.batch is None)
+
+    def fill(self, template: str, *, allow_unknown: bool = False) -> str:
+        """Returns a path with its placeholders filled in; epoch and batch count from 1, as Keras'.
+
+        Args:
+            template: The path.
+            allow_unknown: Whether to fill in `nan` for unknown metrics.
+
+        Raises:
+            KeyError: If a placeholder has no value.
+        """
+        epoch = self.epoch if self.epoch_of_fit is None else self.epoch_of_fit
+        counts = {"epoch": epoch + 1}
+        if self.batch is not None:
+            counts["batch"] = self.batch + 1
+        return filepath.fill(template, counts, self.logs, allow_unknown=allow_unknown)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One checkpoint that is to be saved.
+
+    Attributes:
+        path: Its absolute path.
+        given_path: Its path as the user gave it, with the placeholders filled in.
+        step: The step of the training at which it is taken.
+        monitored: The monitored metric at that step.
         monitor: The name of that metric.
-        owner: What tells the callback, where retention is about what it has saved.
-        is_best: Whether it is better than all versions before it.
+        owner: An id of the callback, if there is a retention rule.
+        is_best: Whether it is better than all earlier versions.
     """
 
     path: str
-    given: str
-    moment: Moment
-    judgement: Judgement
+    given_path: str
+    step: CheckpointStep
+    monitored: MonitorResult
     monitor: str
     owner: str | None = None
     is_best: bool = False
 
     @property
     def aliases(self) -> list[str]:
-        """What its version is called."""
-        return ["latest", self.moment.alias, *(["best"] if self.is_best else [])]
+        """The aliases of its version."""
+        return ["latest", self.step.alias, *(["best"] if self.is_best else [])]
 
     def metadata(self, format: Format) -> dict[str, Any]:  # noqa: A002  Keras' own word for it
-        """Returns what its version says of itself."""
-        moment, judgement = self.moment, self.judgement
+        """Returns the metadata of its version."""
+        step, monitored = self.step, self.monitored
         return {
             "saved_by": _SAVED_BY,
             "callback": self.owner,
-            "epoch": moment.epoch,
-            "batch": moment.batch,
-            "global_step": moment.global_step,
-            "metrics": {name: _finite(value) for name, value in moment.logs.items()},
+            "epoch": step.epoch,
+            "batch": step.batch,
+            "global_step": step.global_step,
+            "metrics": {name: _finite(value) for name, value in step.logs.items()},
             "monitor": self.monitor,
-            "monitored_value": _finite(judgement.value),
-            "score": _finite(judgement.score),
-            "mode": judgement.mode,
+            "monitored_value": _finite(monitored.value),
+            "score": _finite(monitored.score),
+            "mode": monitored.mode,
             "is_best": self.is_best,
             "format": format.name,
             "whole_model": format.whole,
@@ -85,5 +138,5 @@ class Checkpoint:
 
 
 def _finite(value: float | None) -> float | str | None:
-    """JSON has no NaN and no infinity: these become text."""
+    """Returns NaN and infinities as text, since JSON has neither."""
     return value if value is None or math.isfinite(value) else str(value)

@@ -14,18 +14,18 @@ class CheckpointError(RuntimeError):
     """A checkpoint could not be written or logged.
 
     Args:
-        moment: Which one it is, as `"epoch_3"`.
-        path: Where it goes.
-        cause: What went wrong.
-        written: Whether it is in its place, and only W&B does not have it.
+        step: The alias of its step, such as `"epoch_3"`.
+        path: Its path.
+        cause: The error behind it.
+        written: Whether the file is written, and only W&B does not have it.
 
     Attributes:
-        cause: What went wrong. `fit` cuts off the error's own `__cause__`.
+        cause: The error behind it. `fit` removes this error's own `__cause__`.
     """
 
     def __init__(
         self,
-        moment: str,
+        step: str,
         path: str | os.PathLike[str],
         cause: BaseException,
         *,
@@ -38,35 +38,35 @@ class CheckpointError(RuntimeError):
         )
         self.cause = cause
         super().__init__(
-            f"Checkpoint {moment} ({os.fspath(path)!r}) {what}: "
-            # Not its repr, which is empty for TensorFlow's errors.
+            f"Checkpoint {step} ({os.fspath(path)!r}) {what}: "
+            # Not `repr(cause)`, which is empty for TensorFlow's errors.
             f"{type(cause).__name__}: {cause}"
         )
 
 
 class SplitModelError(RuntimeError):
-    """A model of which each process has a part cannot be put together to be saved.
+    """A model that is split over several processes cannot be saved.
 
     Args:
-        obstacle: Why it has no snapshot.
+        reason: Why it has no snapshot.
     """
 
-    def __init__(self, obstacle: str) -> None:
+    def __init__(self, reason: str) -> None:
         super().__init__(
             "The model is split over several processes, and can be saved from a snapshot only: "
-            f"{obstacle}. A '.keras' or '.weights.h5' file takes most models."
+            f"{reason}. Most models can be saved to a '.keras' or '.weights.h5' file."
         )
 
 
 class UnserializableModelError(ValueError):
-    """The architecture of a model cannot be written down, so that it cannot be saved as a whole.
+    """Keras cannot serialize the architecture of a model, and so cannot save the whole model.
 
     Args:
         model_name: The model's name.
-        cause: What Keras says of it.
+        cause: Keras' error.
 
     Attributes:
-        cause: The same. `fit` cuts off the error's own `__cause__`.
+        cause: Keras' error. `fit` removes this error's own `__cause__`.
     """
 
     def __init__(self, model_name: str, cause: Exception) -> None:
@@ -79,10 +79,10 @@ class UnserializableModelError(ValueError):
 
 
 class MissingTensorFlowError(ImportError):
-    """Something needs TensorFlow, which is not installed.
+    """A feature needs TensorFlow, which is not installed.
 
     Args:
-        feature: What needs it.
+        feature: The feature.
     """
 
     def __init__(self, feature: str) -> None:

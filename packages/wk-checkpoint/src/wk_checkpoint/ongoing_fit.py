@@ -1,18 +1,17 @@
-"""What belongs to one call of `fit`, and not to the callback that has a part in it.
+"""The calls of `fit` in which a callback takes part.
 
-Keras hands a callback the model, the parameters and its siblings in each call of `fit`, `evaluate`
-and `predict`: also in one that is made inside a `fit`, whose own they are not.
+Keras sets a callback's model and parameters in each call of `fit`, `evaluate` and `predict`. If a
+hook makes such a call within a `fit`, it overwrites them. So the state of a `fit` is kept here.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wk_checkpoint.checkpoint import Checkpoint
+from wk_checkpoint.checkpoint import Checkpoint, CheckpointStep
 from wk_checkpoint.epoch_count import EpochCount
-from wk_checkpoint.interval import BatchInterval
-from wk_checkpoint.moment import Moment
-from wk_checkpoint.monitoring import Judgement
+from wk_checkpoint.monitor import MonitorResult
+from wk_checkpoint.schedule import BatchInterval
 from wk_core.callbacks import calling_list, calling_lists
 
 __all__ = ["OngoingFit", "OngoingFits"]
@@ -24,14 +23,15 @@ class OngoingFit:
 
     Attributes:
         model: The model that is trained.
-        caller: The list of callbacks that calls the hooks; None in a loop of the user's own.
-        steps: How many batches an epoch has, where Keras knows.
+        caller: The `CallbackList` that calls the hooks; None in a user's own loop.
+        steps: The number of batches in an epoch, if Keras knows it.
         epochs: The numbers of its epochs.
-        interval: When it is due by batches; None where it is by epochs.
-        epoch: The epoch at work, as Keras calls it.
-        last_batch: The batch that ended last in it, and what Keras reported; None at first.
-        due: What is saved when all other callbacks have had their turn.
-        passed: The end of the last epoch, where nothing was due at it.
+        interval: The interval between checkpoints in batches; None if they are due by epochs.
+        epoch: Keras' number of the present epoch.
+        last_batch: The number of the last batch of that epoch, and Keras' logs; None at its begin.
+        pending: The checkpoint that is saved after the hooks of all other callbacks.
+        last_end: The last end of a batch or epoch, if it is not saved; preemption may still
+            save it.
     """
 
     model: Any
@@ -41,37 +41,38 @@ class OngoingFit:
     interval: BatchInterval | None
     epoch: int = 0
     last_batch: tuple[int, Mapping[str, Any] | None] | None = None
-    due: Checkpoint | None = None
-    passed: tuple[Moment, Judgement] | None = None
+    pending: Checkpoint | None = None
+    last_end: tuple[CheckpointStep, MonitorResult] | None = None
 
 
 class OngoingFits:
-    """The calls of `fit` at work with one callback: one, and those inside it."""
+    """The running calls of `fit` with one callback: one, and those that hooks make within it."""
 
     def __init__(self) -> None:
         self._fits: list[OngoingFit] = []
 
     @property
     def current(self) -> OngoingFit | None:
-        """The innermost one; None outside."""
+        """The innermost one; None outside of `fit`."""
         return self._fits[-1] if self._fits else None
 
     def begin(self, fit: OngoingFit) -> OngoingFit:
-        """Begins one. Of others those remain that are waiting for it; the rest has raised."""
+        """Adds a `fit`, and removes those that have raised: no longer in the call stack."""
         waiting = [each for each in calling_lists() if each is not fit.caller]
         self._fits = [each for each in self._fits if any(each.caller is one for one in waiting)]
         if self._fits and fit.interval is not None:
-            fit.interval = BatchInterval(fit.interval.every)  # the one around it has its own
+            # The outer `fit` goes on with its own count.
+            fit.interval = BatchInterval(fit.interval.every)
         self._fits.append(fit)
         return fit
 
     def end(self) -> None:
-        """Ends the innermost one."""
+        """Removes the innermost one."""
         if self._fits:
             self._fits.pop()
 
     def at_epoch(self) -> OngoingFit | None:
-        """Returns the one whose epoch begins or ends; those inside it are over by then."""
+        """Returns the `fit` whose epoch begins or ends; removes those within it, which are over."""
         caller = calling_list()
         if any(each.caller is caller for each in self._fits):
             while self._fits[-1].caller is not caller:
@@ -79,6 +80,6 @@ class OngoingFits:
         return self.current
 
     def of(self, caller: Any) -> OngoingFit | None:
-        """Returns the one whose hooks a list of callbacks calls."""
+        """Returns the innermost `fit` whose hooks a `CallbackList` calls."""
         known = (each for each in reversed(self._fits) if each.caller is caller)
         return next(known, None)

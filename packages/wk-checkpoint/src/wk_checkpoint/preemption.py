@@ -1,4 +1,4 @@
-"""Ending a training in time when the machine is about to be taken away."""
+"""Ending a training by SIGTERM, before the machine is taken away."""
 
 import os
 import signal
@@ -11,15 +11,18 @@ import wandb
 __all__ = ["EXIT_STATUS", "Preemption"]
 
 EXIT_STATUS: Final = 75
-"""The status with which a preempted process ends: "temporary failure, try again later" (EX_TEMPFAIL
-in `sysexits.h`). Schedulers that restart what fails, restart it."""
+"""The exit status of a preempted process: "temporary failure, try again later" (EX_TEMPFAIL in
+`sysexits.h`). A scheduler that restarts failed jobs restarts it."""
 
 
 class Preemption:
-    """Takes note of SIGTERM, so that training can end at a batch's end.
+    """Records SIGTERM, so that training can end at the end of a batch.
 
     Args:
-        run: The run to mark as preempted.
+        run: The run to mark as preempting.
+
+    Attributes:
+        requested: Whether SIGTERM has come since `install`.
     """
 
     def __init__(self, run: wandb.Run) -> None:
@@ -30,10 +33,10 @@ class Preemption:
         self.requested = False
 
     def install(self) -> None:
-        """Begins to listen.
+        """Installs the signal handler, unless it is installed.
 
         Raises:
-            RuntimeError: If this is not the main thread: Python gives signals to that one only.
+            RuntimeError: If this is not the main thread, which alone can handle signals.
         """
         if self._is_installed:
             return
@@ -44,25 +47,25 @@ class Preemption:
             )
         self.requested = False
         self._process = os.getpid()
-        self._previous = signal.signal(signal.SIGTERM, self._note)
+        self._previous = signal.signal(signal.SIGTERM, self._handle)
         self._is_installed = True
 
     def uninstall(self) -> None:
-        """Puts the handler back that was there before; does nothing the second time.
+        """Restores the previous handler, unless this one is uninstalled already.
 
-        A handler that somebody else has set meanwhile stays: it may call this one, which then
-        hands on to the one before it.
+        A handler that was set after this one stays. If it calls this one, the signal goes on to
+        the previous one.
         """
         if self._is_installed:
             self._is_installed = False
-            if signal.getsignal(signal.SIGTERM) == self._note:
+            if signal.getsignal(signal.SIGTERM) == self._handle:
                 signal.signal(signal.SIGTERM, self._previous)
 
     def end_process(self) -> None:
-        """Marks the run, lets the previous handler do its part, and ends the process.
+        """Marks the run as preempting, calls the previous handler, and ends the process.
 
         Raises:
-            SystemExit: Always, unless the previous handler raises something else.
+            SystemExit: Always, with `EXIT_STATUS`, unless the previous handler raises.
         """
         if not self._run.disabled:
             self._run.mark_preempting()
@@ -71,19 +74,18 @@ class Preemption:
             self._previous(signal.SIGTERM, None)
         raise SystemExit(EXIT_STATUS)
 
-    def _note(self, signal_number: int, frame: FrameType | None) -> None:
-        if not self._is_installed:  # another handler goes on calling this one
-            self._hand_on(signal_number, frame)
+    def _handle(self, signal_number: int, frame: FrameType | None) -> None:
+        if not self._is_installed:  # A later handler still calls this one.
+            self._call_previous(signal_number, frame)
         elif self.requested or self._process != os.getpid():
-            # Nobody has answered the first one: no training is under way. Nor is one in a worker
-            # that was forked during it, and is to end.
+            # A second signal, or one to a forked worker process: no training will answer it.
             self.uninstall()
-            self._hand_on(signal_number, frame)
+            self._call_previous(signal_number, frame)
         else:
             self.requested = True
 
-    def _hand_on(self, signal_number: int, frame: FrameType | None) -> None:
-        """Does what would have been done without this handler."""
+    def _call_previous(self, signal_number: int, frame: FrameType | None) -> None:
+        """Does what the process would do without this handler."""
         if callable(self._previous):
             self._previous(signal_number, frame)
         elif self._previous != signal.SIG_IGN:

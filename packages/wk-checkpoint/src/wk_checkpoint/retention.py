@@ -1,29 +1,33 @@
-"""Which checkpoints are kept."""
+"""Which checkpoints are kept, and the removal of the others from the disk."""
 
 import datetime
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["Retention", "Saved", "expired"]
+from wk_checkpoint.storage.storage import storage_at
+
+__all__ = ["LocalFiles", "Retention", "SavedCheckpoint", "select_expired"]
 
 
 @dataclass(frozen=True)
 class Retention:
-    """Which checkpoints are kept; the others are deleted, on the disk and on the server.
+    """Keeps the best and the last checkpoints; deletes the others from the disk and the server.
 
-    What the next one replaces at the same path is no matter of retention: it is gone. Only what
-    this callback saved in this run is ever deleted, and no version on the server that has an
-    alias which wk did not give it.
+    A file that the next checkpoint replaces at the same path is gone in any case. The rule applies
+    only to checkpoints that this callback saved in this run, and never to a version on the server
+    that has an alias of your own.
 
     Args:
-        best: How many of the best are kept, by the monitored metric. Defaults to 1.
-        last: How many of the last are kept. Defaults to 1.
-        ttl: How long W&B shall still keep a version that this rule gives up. Defaults to None: it
-            is deleted at once.
+        best: The number of best checkpoints to keep, by the monitored metric. Defaults to 1.
+        last: The number of last checkpoints to keep. Defaults to 1.
+        ttl: The time for which W&B still keeps an expired version. Defaults to None: it is
+            deleted at once.
 
     Raises:
-        ValueError: If `best` or `last` is no whole number or negative, if `last` is 0, or if `ttl`
-            is not positive.
+        ValueError: If `best` is not a whole number of 0 or more, if `last` is not one of 1 or
+            more, or if `ttl` is not positive.
     """
 
     best: int = 1
@@ -44,13 +48,13 @@ class Retention:
 
 
 @dataclass(frozen=True)
-class Saved:
-    """A checkpoint that exists, for the rule to decide upon.
+class SavedCheckpoint:
+    """A checkpoint that exists, as the rule sees it.
 
     Attributes:
-        key: What it is known by: a path or a version.
-        order: A number that is larger for a later one.
-        score: Larger is better; None where the monitored metric was missing.
+        key: Its path or version.
+        order: A number that is larger for a later checkpoint.
+        score: A number that is larger for a better one; None if the monitored metric was missing.
         protected: Whether it is kept in any case.
     """
 
@@ -60,14 +64,80 @@ class Saved:
     protected: bool = False
 
 
-def expired(saved: Sequence[Saved], rule: Retention) -> list[Saved]:
-    """Returns those that a rule does not keep, oldest first."""
-    by_age = sorted(saved, key=lambda one: one.order)
-    # Of equally good ones the earlier is the better one, as for the alias `best`.
+def select_expired(saved: Sequence[SavedCheckpoint], rule: Retention) -> list[SavedCheckpoint]:
+    """Returns the checkpoints that a rule does not keep, oldest first."""
+    by_age = sorted(saved, key=lambda each: each.order)
+    # Among equal scores the earlier checkpoint ranks first, as for the alias `best`.
     by_score = sorted(
-        (one for one in by_age if one.score is not None),
-        key=lambda one: one.score or 0.0,
+        (each for each in by_age if each.score is not None),
+        key=lambda each: each.score or 0.0,
         reverse=True,
     )
-    kept = {one.key for one in [*by_age[-rule.last :], *by_score[: rule.best]]}
-    return [one for one in by_age if one.key not in kept and not one.protected]
+    kept = {each.key for each in [*by_age[-rule.last :], *by_score[: rule.best]]}
+    return [each for each in by_age if each.key not in kept and not each.protected]
+
+
+class LocalFiles:
+    """The files and directories that one callback has saved, of which a rule keeps some.
+
+    It removes only checkpoints that were added to it, and only if they are unchanged since then.
+
+    Args:
+        rule: The rule.
+
+    Attributes:
+        owner: An id of the callback that saves the files; `restore` restores it.
+    """
+
+    def __init__(self, rule: Retention) -> None:
+        self._rule = rule
+        self._saved: dict[str, SavedCheckpoint] = {}
+        self._stamps: dict[str, Any] = {}
+        self._expected: SavedCheckpoint | None = None
+        self.owner = uuid.uuid4().hex[:8]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy belongs to another callback, which has saved nothing.
+        return vars(LocalFiles(self._rule))
+
+    def expect(self, path: str, score: float | None) -> None:
+        """Announces a checkpoint that is about to be written, so that its own state lists it."""
+        self._expected = self._next(path, score)
+
+    def add(self, path: str, score: float | None) -> None:
+        """Adds a checkpoint that was written, and removes the files that expire by it."""
+        self._expected = None
+        self._saved[path] = self._next(path, score)
+        self._stamps[path] = storage_at(path).stamp()
+        for expired in select_expired(list(self._saved.values()), self._rule):
+            storage = storage_at(expired.key)
+            if storage.stamp() == self._stamps.pop(expired.key):
+                storage.remove()
+            del self._saved[expired.key]
+
+    def state(self) -> dict[str, Any]:
+        """Returns the state for `restore`."""
+        expected = {} if self._expected is None else {self._expected.key: self._expected}
+        saved = [
+            {
+                "path": each.key,
+                "order": each.order,
+                "score": each.score,
+                "stamp": None if each is self._expected else self._stamps[each.key],
+            }
+            for each in {**self._saved, **expected}.values()
+        ]
+        return {"owner": self.owner, "saved": saved}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Restores the files that an earlier process saved."""
+        self.owner = state["owner"]
+        for each in state["saved"]:
+            path, stamp = each["path"], each["stamp"]
+            self._saved[path] = SavedCheckpoint(path, each["order"], each["score"])
+            # The checkpoint that holds this state was not written yet, and had no stamp.
+            self._stamps[path] = storage_at(path).stamp() if stamp is None else stamp
+
+    def _next(self, path: str, score: float | None) -> SavedCheckpoint:
+        order = 1 + max((each.order for each in self._saved.values()), default=-1)
+        return SavedCheckpoint(path, order, score)

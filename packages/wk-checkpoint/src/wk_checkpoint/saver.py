@@ -1,32 +1,30 @@
-"""One checkpoint after the other: from a model to a file in its place and a version in W&B."""
+"""Saving checkpoints one after the other: from a model to a file and a version in W&B."""
 
 import contextlib
+import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import wandb
 
-from wk_checkpoint import model_state, model_state_keras_2, training_state
+from wk_checkpoint.artifacts.staging import StagedVersion
+from wk_checkpoint.artifacts.version_logger import VersionLogger
 from wk_checkpoint.checkpoint import Checkpoint
-from wk_checkpoint.contents import Contents
-from wk_checkpoint.errors import CheckpointError, SplitModelError, UnserializableModelError
+from wk_checkpoint.errors import CheckpointError, SplitModelError
 from wk_checkpoint.formats import Format
-from wk_checkpoint.local_files import LocalFiles
-from wk_checkpoint.places import Place, place_of
-from wk_checkpoint.serialization import serialized
-from wk_checkpoint.snapshot import Snapshot
-from wk_checkpoint.staging import Staged
-from wk_checkpoint.version_log import VersionLog
+from wk_checkpoint.retention import LocalFiles
+from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
+from wk_checkpoint.snapshot.recorder import CheckpointRecorder
+from wk_checkpoint.storage.storage import Storage, storage_at
 from wk_core.background import Background
-from wk_core.keras import LEGACY, sync_state
-from wk_core.keras_saving import is_overridden, prepare_saving
-from wk_core.saved_objects import SavedObject, SavedObjects
+from wk_core.keras import sync_state
 from wk_core.spread import is_split
+from wk_core.strategy import workers_strategy
 
-__all__ = ["Saver", "wait_for_savers"]
+__all__ = ["CollectiveSaver", "Saver", "requires_collective_save", "wait_for_savers"]
 
 _SAVERS: Final["weakref.WeakSet[Saver]"] = weakref.WeakSet()  # of this process
 
@@ -34,21 +32,21 @@ _SAVERS: Final["weakref.WeakSet[Saver]"] = weakref.WeakSet()  # of this process
 class Saver:
     """Saves checkpoints, one at a time and in order.
 
-    The training thread takes a snapshot; a background thread writes it, puts it in its place and
-    logs it. There is never more than one snapshot: the next one waits for the last to be saved.
+    The training thread takes a snapshot. A background thread writes it, moves the file to its path
+    and logs it. There is one snapshot at a time: the next checkpoint waits for the last one.
 
     Args:
         format: The format.
-        versions: Where checkpoints are logged; None where they are not.
-        files: The checkpoints on the disk that retention is about; None where all are kept.
-        in_background: Whether to use a background thread where it can be.
-        say: Called with what is worth telling the user.
+        versions: The logger of versions; None if nothing is logged.
+        files: The files to which a retention rule applies; None without a rule.
+        in_background: Whether to use a background thread for models that allow it.
+        say: Called with messages for the user.
     """
 
     def __init__(
         self,
         format: Format,  # noqa: A002  Keras' and W&B's own word for it
-        versions: VersionLog | None,
+        versions: VersionLogger | None,
         files: LocalFiles | None,
         *,
         in_background: bool,
@@ -59,11 +57,10 @@ class Saver:
         self._files = files
         self._in_background = in_background
         self._say = say
+        self._recorder = CheckpointRecorder(format, in_background=in_background)
         self._background = Background("wk_checkpoint.saver", capacity=1)
-        self._obstacle_was_said = False
-        self._nothing_was_said = False
-        self._last: Place | None = None
-        self._objects = None if LEGACY else SavedObjects()
+        self._nothing_was_reported = False
+        self._last: Storage | None = None
         _SAVERS.add(self)
 
     @property
@@ -72,22 +69,12 @@ class Saver:
         return self._background.busy
 
     def prepare(self, model: Any) -> None:
-        """Does before training what else the first checkpoint would have to wait for.
-
-        For its writers Keras looks into its own classes, and for TensorFlow on every backend.
+        """Does before training what the first checkpoint would otherwise wait for.
 
         Raises:
-            UnserializableModelError: If the model will never be saved as a whole.
+            UnserializableModelError: If the whole model can never be saved.
         """
-        prepare_saving()
-        needed = self._format.needs_configuration and not LEGACY
-        if needed and _own_way(model, self._format) is None:
-            try:
-                serialized(model)
-            except UnserializableModelError as error:
-                # Before it is built, a model may not know yet what it can write down later.
-                if model.built or isinstance(error.cause, NotImplementedError | TypeError):
-                    raise
+        self._recorder.prepare(model)
 
     def save(
         self, checkpoint: Checkpoint, model: Any, *, best: float | None, callbacks: list[Any]
@@ -95,27 +82,27 @@ class Saver:
         """Saves a model as it is now; returns as soon as training can go on.
 
         Args:
-            checkpoint: What it will be called.
+            checkpoint: Its path, names and metadata.
             model: The model.
             best: The best value of the monitored metric so far.
-            callbacks: The callbacks whose state is saved, too.
+            callbacks: The callbacks whose state is saved.
 
         Raises:
             CheckpointError: If this checkpoint, or the one before it, cannot be saved.
         """
         self._background.flush()
         if self._files is not None:
-            self._files.expect(checkpoint.path, checkpoint.judgement.score)
+            self._files.expect(checkpoint.path, checkpoint.monitored.score)
         sync_state(model)
-        with _naming(checkpoint):
-            contents = self._contents(checkpoint, model, best=best, callbacks=callbacks)
-        if contents.waits:
-            draft = self._write(checkpoint, contents)
-            self._background.submit(lambda: self._finish(checkpoint, draft))
+        with _as_checkpoint_error(checkpoint):
+            data = self._recorder.record(checkpoint.step, model, best=best, callbacks=callbacks)
+        if data.blocks_training:
+            written = self._write(checkpoint, data)
+            self._background.submit(lambda: self._finish(checkpoint, written))
         else:
-            handed_over = [contents]
-            del contents
-            # Whatever comes after the writing does without the snapshot's memory.
+            handed_over = [data]
+            del data
+            # `pop` frees the snapshot's memory as soon as it is written.
             self._background.submit(
                 lambda: self._finish(checkpoint, self._write(checkpoint, handed_over.pop()))
             )
@@ -131,160 +118,132 @@ class Saver:
         self._background.flush()
 
     def drain(self) -> None:
-        """Waits until everything is saved; what went wrong is raised later."""
+        """Waits until everything is saved; an error is raised later, by another method."""
         self._background.drain()
 
     def close(self) -> BaseException | None:
         """Waits until everything is saved and ends the thread; returns an error not yet raised."""
         return self._background.close()
 
-    def _contents(
-        self, checkpoint: Checkpoint, model: Any, *, best: float | None, callbacks: list[Any]
-    ) -> Contents:
-        state = training_state.record(
-            checkpoint.moment, best=best, model=model, callbacks=callbacks
-        )
-        if self._objects is None:
-            if self._in_background:
-                self._say_obstacle("Keras 2 can only save what a model holds at that moment")
-            return Contents(model, {**state, "model": model_state_keras_2.record(model)}, None)
-        objects = self._objects.of(model)
-        snapshot = self._snapshot(model, objects)
-        return Contents(model, {**state, "model": model_state.record(objects, snapshot)}, snapshot)
-
-    def _snapshot(self, model: Any, objects: Sequence[SavedObject]) -> Snapshot | None:
-        """Takes a snapshot; None where the model has to write itself, while training waits."""
-        if is_split(model):
-            return self._snapshot_of_parts(model, objects)
-        obstacle = _own_way(model, self._format)
-        if obstacle is not None:
-            self._say_obstacle(obstacle)
-            return None
-        obstacle = self._format.obstacle(model) if self._in_background else None
-        if obstacle is not None:
-            self._say_obstacle(obstacle)
-        live = obstacle is not None or not self._in_background
-        try:
-            snapshot = self._format.snapshot(model, objects, live=live)
-            snapshot.take_assets()
-            return snapshot
-        except UnserializableModelError:
-            raise
-        except Exception as error:  # whatever a method of the user's own raises: Keras' turn
-            self._say_obstacle(f"its state can be had by Keras' writer only ({error!r})")
-            return None
-
-    def _snapshot_of_parts(self, model: Any, objects: Sequence[SavedObject]) -> Snapshot:
-        obstacle = _own_way(model, self._format) or self._format.obstacle(model)
-        if obstacle is not None:
-            raise SplitModelError(obstacle)
-        snapshot = self._format.snapshot(model, objects, live=False)
-        snapshot.take_assets()
-        return snapshot
-
-    def _say_obstacle(self, obstacle: str) -> None:
-        if not self._obstacle_was_said:
-            self._obstacle_was_said = True
-            wandb.termlog(
-                f"WandbModelCheckpoint: training waits while a checkpoint is written: {obstacle}."
-            )
-
-    def _say_nothing_written(self, checkpoint: Checkpoint) -> None:
-        if not self._nothing_was_said:
-            self._nothing_was_said = True
-            wandb.termwarn(
-                f"WandbModelCheckpoint: the model's own `{self._format.method}` wrote nothing to "
-                f"{checkpoint.given!r}, so nothing is logged."
-            )
-
-    def _write(self, checkpoint: Checkpoint, contents: Contents) -> "_Draft":
-        with _naming(checkpoint), contextlib.ExitStack() as stack:
-            place = place_of(checkpoint.path)
-            path = stack.enter_context(place.draft())
+    def _write(self, checkpoint: Checkpoint, data: CheckpointData) -> "_Written":
+        with _as_checkpoint_error(checkpoint), contextlib.ExitStack() as stack:
+            storage = storage_at(checkpoint.path)
+            path = stack.enter_context(storage.temporary())
             if self._last is not None:
-                self._last.uncache()  # The new one takes that memory, instead of more.
-            if contents.snapshot is None:  # The model writes itself, and perhaps more than that.
+                self._last.drop_page_cache()  # The new file takes that memory, instead of more.
+            if data.snapshot is None:  # The model's own method may write other files as well.
                 path = path.parent / "by_model" / path.name
                 path.parent.mkdir()
-                self._format.write(contents, path)
+                self._format.write(data, path)
                 others = [other for other in path.parent.iterdir() if other != path]
-                return _Draft(place, path, others, stack.pop_all())
-            self._format.write(contents, path)
-            return _Draft(place, path, [], stack.pop_all())
+                return _Written(storage, path, others, stack.pop_all())
+            self._format.write(data, path)
+            return _Written(storage, path, [], stack.pop_all())
 
-    def _finish(self, checkpoint: Checkpoint, draft: "_Draft") -> None:
-        with draft.cleanup:
-            with _naming(checkpoint):
-                for other in draft.others:
-                    directory = checkpoint.path.removesuffix(draft.place.name)
-                    place_of(f"{directory}{other.name}").publish(other)
-                if not draft.path.exists():
-                    self._say_nothing_written(checkpoint)
+    def _finish(self, checkpoint: Checkpoint, written: "_Written") -> None:
+        """Moves a written checkpoint to its path, removes expired ones, and logs it."""
+        with written.cleanup:
+            with _as_checkpoint_error(checkpoint):
+                for other in written.others:
+                    directory = checkpoint.path.removesuffix(written.storage.name)
+                    storage_at(f"{directory}{other.name}").commit(other)
+                if not written.path.exists():
+                    self._report_nothing_written(checkpoint)
                     return
-                staged = self._stage(checkpoint, draft)
-                draft.place.publish(draft.path)
-                self._last = draft.place
-            self._say(f"{checkpoint.moment.alias}: saved {checkpoint.given}")
+                staged = self._stage(checkpoint, written)
+                written.storage.commit(written.path)
+                self._last = written.storage
+            self._say(f"{checkpoint.step.alias}: saved {checkpoint.given_path}")
             if self._files is not None:
-                self._files.add(checkpoint.path, checkpoint.judgement.score)
-            with _naming(checkpoint, written=True):
+                self._files.add(checkpoint.path, checkpoint.monitored.score)
+            with _as_checkpoint_error(checkpoint, written=True):
                 if isinstance(staged, OSError):
                     raise staged
                 if self._versions is not None and staged is not None:
                     self._versions.log(staged)
 
-    def _stage(self, checkpoint: Checkpoint, draft: "_Draft") -> Staged | OSError | None:
-        """Keeps a checkpoint for W&B, or returns why not: its own place does without that.
+    def _stage(self, checkpoint: Checkpoint, written: "_Written") -> StagedVersion | OSError | None:
+        """Stages a checkpoint for W&B; returns the error if that fails, which stops nothing else.
 
-        That is before it is published: a directory's draft holds the old one afterwards.
+        Must come before the commit: that exchanges directories, so the path then holds the old one.
         """
         if self._versions is None:
             return None
+        name = written.storage.name
         try:
-            return self._versions.stage(draft.path, draft.place.name, checkpoint, self._format)
+            return self._versions.stage(written.path, name, checkpoint, self._format)
         except OSError as error:
             return error
 
+    def _report_nothing_written(self, checkpoint: Checkpoint) -> None:
+        if not self._nothing_was_reported:
+            self._nothing_was_reported = True
+            wandb.termwarn(
+                f"WandbModelCheckpoint: the model's own `{self._format.method}` wrote nothing to "
+                f"{checkpoint.given_path!r}, so nothing is logged."
+            )
+
+
+class CollectiveSaver(Saver):
+    """Takes part in the saves of another process, and keeps nothing.
+
+    The arguments are those of `Saver`.
+    """
+
+    def save(
+        self, checkpoint: Checkpoint, model: Any, *, best: float | None, callbacks: list[Any]
+    ) -> None:
+        """Reads the same variables as the other process, in the same order.
+
+        TensorFlow's workers read them together within the writers: the file that this process
+        writes is removed. For a snapshot it is enough to take it.
+        """
+        if not requires_collective_save(model):
+            return
+        sync_state(model)
+        data = self._recorder.record(checkpoint.step, model, best=best, callbacks=callbacks)
+        if data.blocks_training:
+            with tempfile.TemporaryDirectory() as directory:
+                self._format.write(data, Path(directory, Path(checkpoint.path).name))
+
+
+def requires_collective_save(model: Any) -> bool:
+    """Returns whether all processes must take part when one of them saves a model."""
+    return workers_strategy(model) is not None or is_split(model)
+
 
 def wait_for_savers() -> None:
-    """Waits until all that this process has taken is in its place: a `fit` that raises does not."""
+    """Waits until this process has saved all its checkpoints, also after a `fit` that raised."""
     for saver in list(_SAVERS):
         saver.drain()
 
 
 @dataclass(frozen=True)
-class _Draft:
-    """A checkpoint that is written, but not yet where it belongs.
+class _Written:
+    """A checkpoint that is written to a temporary path.
 
     Attributes:
-        place: Where it belongs.
-        path: Where it is now; a model that writes itself may have written nothing there.
-        others: What such a model has written beside it.
-        cleanup: Removes what is left.
+        storage: The storage at its final path.
+        path: The temporary path; a model's own method may have written nothing to it.
+        others: The other files that such a method has written.
+        cleanup: Removes the temporary directory.
     """
 
-    place: Place
+    storage: Storage
     path: Path
     others: list[Path]
     cleanup: contextlib.ExitStack
 
 
 @contextlib.contextmanager
-def _naming(checkpoint: Checkpoint, *, written: bool = False) -> Iterator[None]:
-    """Has an error name the checkpoint."""
+def _as_checkpoint_error(checkpoint: Checkpoint, *, written: bool = False) -> Iterator[None]:
+    """Raises an error within the block as a CheckpointError that names the checkpoint."""
     try:
         yield
     except (CheckpointError, SplitModelError):
-        # It names one already: another one, whose upload has failed meanwhile. Or all of them.
+        # The first may name an earlier checkpoint, the second applies to all.
         raise
     except Exception as error:
         raise CheckpointError(
-            checkpoint.moment.alias, checkpoint.given, error, written=written
+            checkpoint.step.alias, checkpoint.given_path, error, written=written
         ) from error
-
-
-def _own_way(model: Any, format: Format) -> str | None:  # noqa: A002
-    """Returns why a model has to write itself, or None if wk can do it."""
-    if format.method is not None and is_overridden(model, format.method):
-        return f"{type(model).__name__} has a `{format.method}` of its own"
-    return None

@@ -1,7 +1,6 @@
 """The best epoch, and its model as a file of the run and an artifact."""
 
 import math
-import operator
 import re
 import warnings
 from collections.abc import Callable, Mapping
@@ -11,7 +10,9 @@ from typing import Any, ClassVar, Final, Literal
 import wandb
 
 from wk_checkpoint import CheckpointError, WandbModelCheckpoint
+from wk_checkpoint.checkpoint import Checkpoint
 from wk_checkpoint.formats import format_for
+from wk_checkpoint.ongoing_fit import OngoingFit
 from wk_core.description import in_a_line
 from wk_core.metric_direction import Direction, direction_of
 
@@ -139,16 +140,14 @@ class BestModel(WandbModelCheckpoint):
         """Saves the model at the end of an epoch that is better than all before it."""
         if self._saves_nothing:
             return
-        self.monitor_op = operator.lt if direction == "min" else operator.gt
-        self.best = None
-        self.on_epoch_end(epoch, logs)
+        self._save_as_best(epoch, logs, direction)
 
-    def _take_due(self, fit: Any) -> None:
-        """Saves the due checkpoint, or its weights if the whole model cannot be saved."""
-        due = fit.due
-        error = self._error_of_model(lambda: super(BestModel, self)._take_due(fit))
+    def _save_pending(self, fit: OngoingFit) -> None:
+        """Saves the pending checkpoint, or its weights if the whole model cannot be saved."""
+        pending = fit.pending
+        error = self._error_of_model(lambda: super(BestModel, self)._save_pending(fit))
         if error is not None:
-            self._fall_back(error, due)
+            self._fall_back(error, pending)
 
     def _error_of_model(self, task: Callable[[], None]) -> BaseException | None:
         """Runs a task; returns the error if the model causes it, raises other errors."""
@@ -158,21 +157,21 @@ class BestModel(WandbModelCheckpoint):
             cause = error.cause if isinstance(error, CheckpointError) else error
             if isinstance(cause, _ENVIRONMENT_ERRORS):
                 raise
-            self._close()  # its own error would have the same cause
+            self._session.close()  # its own error would have the same cause
             self._failed_model = self.model
             return cause
         return None
 
-    def _fall_back(self, error: BaseException, due: Any = None) -> None:
+    def _fall_back(self, error: BaseException, pending: Checkpoint | None = None) -> None:
         """Saves weights instead of the whole model, or nothing instead of weights."""
         if self.save_weights_only:
             self._stop_saving(error)
             return
         self._save_to(weights_only=True)
-        fit = self._fit
-        if due is not None:
-            fit.due = self._checkpoint(due.moment, due.judgement)  # to the other path
-        second = self._error_of_model(lambda: super(BestModel, self)._take_due(fit))
+        planner = self._session.planner
+        if pending is not None:
+            planner.fit.pending = planner.checkpoint(pending.step, pending.monitored)
+        second = self._error_of_model(lambda: super(BestModel, self)._save_pending(planner.fit))
         if second is not None:
             self._stop_saving(second)
             return
@@ -190,11 +189,11 @@ class BestModel(WandbModelCheckpoint):
 
     def _save_to(self, *, weights_only: bool) -> None:
         self.save_weights_only = weights_only
-        self.filepath = str(Path(self._run.dir, _FILE[weights_only]))
-        self._format = format_for(self.filepath, weights_only=weights_only)
+        self.filepath = str(Path(self._session.run.dir, _FILE[weights_only]))
+        self._settings.format = format_for(self.filepath, weights_only=weights_only)
 
-    def _known_callbacks(self) -> list[Any]:
-        return [self._owner] if self._callbacks is None else super()._known_callbacks()
+    def _saved_callbacks(self) -> list[Any]:
+        return [self._owner] if self._session.siblings is None else super()._saved_callbacks()
 
 
 def _acceptable(name: str) -> str:

@@ -1,6 +1,6 @@
-"""The formats that a checkpoint can have; a path's ending and the kind of content choose one."""
+"""The formats of checkpoints. A path's ending, and whether weights alone are saved, choose one."""
 
-from wk_checkpoint.formats.choice import format_for, format_of
-from wk_checkpoint.formats.format import Format
+from wk_checkpoint.formats.base import Format
+from wk_checkpoint.formats.registry import format_for, format_of
 
 __all__ = ["Format", "format_for", "format_of"]

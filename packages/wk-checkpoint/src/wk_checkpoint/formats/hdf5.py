@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 import h5py
 
-from wk_checkpoint.contents import Contents
 from wk_checkpoint.formats.weights import read_state, require_built, write_state
-from wk_checkpoint.snapshot import Snapshot
-from wk_checkpoint.twin import Twins
+from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
+from wk_checkpoint.snapshot.replica import ModelReplica
+from wk_checkpoint.snapshot.snapshot import Snapshot
 from wk_core.keras import LEGACY
 from wk_core.keras_saving import load_optimizer_from_hdf5
 from wk_core.optimizers import unwrap_optimizer
@@ -28,20 +28,20 @@ class HDF5File:
     method: ClassVar[str] = "save"
 
     def __init__(self) -> None:
-        self._twins = Twins(with_optimizer=True)
+        self._replica = ModelReplica(with_optimizer=True)
 
-    def obstacle(self, model: Any) -> str | None:
-        """Returns why training has to wait until a model is written, or None if it need not."""
-        return self._twins.obstacle(model)
+    def blocking_reason(self, model: Any) -> str | None:
+        """Returns why training must wait while a model is written; None if it need not."""
+        return self._replica.blocking_reason(model)
 
     def snapshot(self, model: Any, objects: Sequence[SavedObject], *, live: bool) -> Snapshot:
-        """Returns what the file holds, as it is now."""
-        return self._twins.snapshot(model, objects, live=live)
+        """Returns a snapshot of all that the file holds."""
+        return self._replica.snapshot(model, objects, live=live)
 
-    def write(self, contents: Contents, path: Path) -> None:
-        """Writes the file with Keras' writer, and the training state beside it."""
-        self._twins.holding(contents).save(path)
-        write_state(path, contents)
+    def write(self, data: CheckpointData, path: Path) -> None:
+        """Writes the file with Keras' writer, and adds the training state."""
+        self._replica.with_values(data).save(path)
+        write_state(path, data)
 
     def training_state(self, path: Path) -> Mapping[str, Any] | None:
         """Returns the training state in the file, or None."""
@@ -55,7 +55,7 @@ class HDF5File:
         """Loads weights and optimizer state into a built model."""
         model.load_weights(path)
         optimizer = getattr(model, "optimizer", None)
-        # Keras 2 cannot load that of a `LossScaleOptimizer` (`model_state_keras_2` can).
+        # Keras 2 cannot load that of a `LossScaleOptimizer`; `model_state.keras_2` restores it.
         if optimizer is not None and not (LEGACY and unwrap_optimizer(optimizer) is not optimizer):
             with h5py.File(path, "r") as file:
                 load_optimizer_from_hdf5(optimizer, file)

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from wk_checkpoint.contents import Contents
-from wk_checkpoint.formats.archive_entry import ArchiveFile, entry_in_place
 from wk_checkpoint.formats.weights import load_weights, require_built
-from wk_checkpoint.serialization import serialized
-from wk_checkpoint.snapshot import Snapshot
-from wk_checkpoint.state_file import STATE_NAME, decode
+from wk_checkpoint.formats.zip_entry import ArchiveFile, entry_in_place
+from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
+from wk_checkpoint.snapshot.snapshot import Snapshot
+from wk_checkpoint.state.serialization import STATE_NAME, decode, serialize_model
 from wk_core.keras import keras
 from wk_core.saved_objects import SavedObject, write_hdf5_weights
 
@@ -23,7 +22,7 @@ _WEIGHTS: Final = "model.weights.h5"
 _CONFIG: Final = "config.json"
 _METADATA: Final = "metadata.json"
 _ASSETS: Final = "assets"
-# Keras only shows this date; the same one each time leaves an unchanged model an unchanged file.
+# A fixed date, so that an unchanged model gives an unchanged file. Keras only displays it.
 _DATE: Final = "1980-01-01@00:00:00"
 
 
@@ -37,27 +36,27 @@ class KerasArchive:
     directory: ClassVar[bool] = False
     method: ClassVar[str] = "save"
 
-    def obstacle(self, model: Any) -> str | None:  # noqa: ARG002  each can be written later
-        """Returns None: training never has to wait for it."""
+    def blocking_reason(self, model: Any) -> str | None:  # noqa: ARG002  any model will do
+        """Returns None: training never waits for it."""
         return None
 
     def snapshot(self, model: Any, objects: Sequence[SavedObject], *, live: bool) -> Snapshot:
-        """Returns what the archive holds, as it is now."""
+        """Returns a snapshot of all that the archive holds."""
         snapshot = Snapshot(objects, live=live)
-        snapshot.config = serialized(model)
-        snapshot.take_weights()
+        snapshot.config = serialize_model(model)
+        snapshot.add_weights()
         return snapshot
 
-    def write(self, contents: Contents, path: Path) -> None:
-        """Writes what Keras' writer does, and the training state beside it."""
-        if contents.snapshot is None:
-            contents.model.save(path)
+    def write(self, data: CheckpointData, path: Path) -> None:
+        """Writes the same archive as Keras, and adds the training state."""
+        if data.snapshot is None:
+            data.model.save(path)
             if not zipfile.is_zipfile(path):
-                return  # The model's own way to save itself leaves no room for a state.
+                return  # The model's own `save` wrote another kind of file, which holds no state.
         else:
-            _write_archive(contents.snapshot, path)
+            _write_archive(data.snapshot, path)
         with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr(zipfile.ZipInfo(STATE_NAME), contents.encoded_state())
+            archive.writestr(zipfile.ZipInfo(STATE_NAME), data.encoded_state())
 
     def training_state(self, path: Path) -> Mapping[str, Any] | None:
         """Returns the training state in the archive, or None."""
@@ -67,10 +66,10 @@ class KerasArchive:
             return decode(archive.read(STATE_NAME))
 
     def build(self, model: Any, path: Path) -> None:
-        """Has a model make its variables as the saved one did, where it has not yet.
+        """Builds a model that is not built, with the input shapes of the saved one.
 
         Raises:
-            ValueError: If its class does not know how.
+            ValueError: If its class cannot be built from these.
         """
         if not model.built:
             with zipfile.ZipFile(path) as archive:
@@ -86,7 +85,7 @@ class KerasArchive:
 
 
 def _write_archive(snapshot: Snapshot, path: Path) -> None:
-    """Writes what Keras' writer does, with less work and memory: each part in its place."""
+    """Writes the same archive as Keras, without a temporary file for the weights."""
     metadata = json.dumps({"keras_version": keras.__version__, "date_saved": _DATE})
     with ArchiveFile(path) as file, zipfile.ZipFile(file, "w") as archive:
         archive.writestr(zipfile.ZipInfo(_METADATA), metadata)

@@ -1,8 +1,8 @@
 """A whole model in a TensorFlow SavedModel directory, which can be served.
 
-A SavedModel holds the graph of the model's predictions, but not the model. So the directory also
-holds a `.keras` archive, where the format leaves room for files of one's own; or its weights alone,
-where Keras cannot write down its architecture, for which a SavedModel has no use.
+A SavedModel holds the graph of the model's predictions, but not the model. So wk adds a `.keras`
+archive in `assets.extra/`, which the format reserves for files of the user. If Keras cannot
+serialize the architecture, wk adds the weights alone: a SavedModel needs no architecture.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,13 @@ from typing import Any, ClassVar, Final
 
 import wandb
 
-from wk_checkpoint.contents import Contents
 from wk_checkpoint.errors import UnserializableModelError
 from wk_checkpoint.formats.keras_archive import KerasArchive
-from wk_checkpoint.formats.tensorflow import checked_options, saved_model_obstacle
+from wk_checkpoint.formats.tensorflow import checked_options, saved_model_error
 from wk_checkpoint.formats.weights import WeightsFile
-from wk_checkpoint.snapshot import Snapshot
-from wk_checkpoint.twin import Twins
+from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
+from wk_checkpoint.snapshot.replica import ModelReplica
+from wk_checkpoint.snapshot.snapshot import Snapshot
 from wk_core.description import in_a_line
 from wk_core.keras import LEGACY, backend
 from wk_core.keras_saving import export_saved_model
@@ -39,7 +39,7 @@ class SavedModel:
 
     Raises:
         MissingTensorFlowError: If TensorFlow is not installed.
-        TypeError: If the options are others.
+        TypeError: If the options are of another class.
     """
 
     name: ClassVar[str] = "saved_model"
@@ -50,7 +50,7 @@ class SavedModel:
 
     def __init__(self, options: Any) -> None:
         self._options = checked_options(options, "tf.saved_model.SaveOptions", "A SavedModel")
-        self._twins = Twins(with_optimizer=False)
+        self._replica = ModelReplica(with_optimizer=False)
         self._is_checked = False
         if backend() not in ("tensorflow", "jax"):
             raise ValueError(
@@ -58,48 +58,48 @@ class SavedModel:
                 "that ends in '.keras', '.h5' or '.weights.h5'."
             )
 
-    def obstacle(self, model: Any) -> str | None:
-        """Returns why training has to wait until a model is written, or None if it need not."""
-        return self._twins.obstacle(model)
+    def blocking_reason(self, model: Any) -> str | None:
+        """Returns why training must wait while a model is written; None if it need not."""
+        return self._replica.blocking_reason(model)
 
     def snapshot(self, model: Any, objects: Sequence[SavedObject], *, live: bool) -> Snapshot:
-        """Returns what the directory holds, as it is now."""
+        """Returns a snapshot of all that the directory holds."""
         try:
             snapshot = KerasArchive().snapshot(model, objects, live=live)
         except UnserializableModelError:
             snapshot = WeightsFile().snapshot(model, objects, live=live)
         if not live:
-            self._twins.take(model, snapshot)
+            self._replica.add_variables(model, snapshot)
         return snapshot
 
-    def write(self, contents: Contents, path: Path) -> None:
-        """Writes the directory with TensorFlow's writer, and the archive into it."""
+    def write(self, data: CheckpointData, path: Path) -> None:
+        """Writes the directory with TensorFlow's writer, and adds the archive."""
         if LEGACY:
-            contents.model.save(path, save_format="tf", options=self._options)
+            data.model.save(path, save_format="tf", options=self._options)
         else:
-            export_saved_model(self._twins.holding(contents), path, self._options)
-            self._check_once(contents.model, path)
+            export_saved_model(self._replica.with_values(data), path, self._options)
+            self._check_once(data.model, path)
         (path / _EXTRA).mkdir()
-        if contents.snapshot is not None and contents.snapshot.config is None:
-            WeightsFile().write(contents, path / _WEIGHTS)
+        if data.snapshot is not None and data.snapshot.config is None:
+            WeightsFile().write(data, path / _WEIGHTS)
             return
         try:
-            KerasArchive().write(contents, path / _ARCHIVE)
-        except (NotImplementedError, TypeError):  # Keras 2, of a model without a configuration
-            if contents.snapshot is not None:
+            KerasArchive().write(data, path / _ARCHIVE)
+        except (NotImplementedError, TypeError):  # Keras 2: a model without a configuration
+            if data.snapshot is not None:
                 raise
             (path / _ARCHIVE).unlink(missing_ok=True)
-            WeightsFile().write(contents, path / _WEIGHTS)
+            WeightsFile().write(data, path / _WEIGHTS)
 
     def _check_once(self, model: Any, path: Path) -> None:
-        """Says so where TensorFlow cannot run what JAX has written; looks at the first one.
+        """Warns if TensorFlow cannot run the first SavedModel that JAX has written.
 
-        A newer JAX writes operations that an older TensorFlow loads and then refuses to run.
+        A newer JAX writes operations that an older TensorFlow loads, but does not run.
         """
         if self._is_checked or backend() != "jax":
             return
         self._is_checked = True
-        error = saved_model_obstacle(model, path)
+        error = saved_model_error(model, path)
         if error is not None:
             wandb.termwarn(
                 "WandbModelCheckpoint: this TensorFlow cannot run the SavedModel that JAX has "
@@ -109,23 +109,23 @@ class SavedModel:
             )
 
     def training_state(self, path: Path) -> Mapping[str, Any] | None:
-        """Returns the training state in the archive, or beside the weights; None without one."""
+        """Returns the training state from the archive or the weights file; None without one."""
         part, file = _part(path)
         return part.training_state(file) if file.is_file() else None
 
     def build(self, model: Any, path: Path) -> None:
-        """Has a model make its variables, where it has not yet and the archive knows how."""
+        """Builds a model that is not built, if there is an archive."""
         part, file = _part(path)
         part.build(model, file)
 
     def load(self, model: Any, path: Path) -> None:
-        """Loads weights and optimizer state from the archive, or from the weights' file."""
+        """Loads weights and optimizer state from the archive or the weights file."""
         part, file = _part(path)
         part.load(model, file)
 
 
 def _part(path: Path) -> tuple[KerasArchive | WeightsFile, Path]:
-    """Returns the file in a directory with which training can go on."""
+    """Returns the file in a SavedModel directory that `restore` loads, with its format."""
     if (path / _WEIGHTS).is_file():
         return WeightsFile(), path / _WEIGHTS
     return KerasArchive(), path / _ARCHIVE

@@ -1,4 +1,4 @@
-"""TensorFlow, where it is needed: imported on use, with an error that says what to install."""
+"""TensorFlow, imported on use, with an error that names the package to install."""
 
 import operator
 from pathlib import Path
@@ -6,14 +6,14 @@ from typing import Any
 
 from wk_checkpoint.errors import MissingTensorFlowError
 
-__all__ = ["checked_options", "saved_model_obstacle", "tensorflow"]
+__all__ = ["checked_options", "saved_model_error", "tensorflow"]
 
 
 def tensorflow(feature: str) -> Any:
     """Returns the module `tensorflow`.
 
     Args:
-        feature: What needs it, for the error.
+        feature: The feature that needs it, for the error.
 
     Raises:
         MissingTensorFlowError: If it is not installed.
@@ -26,16 +26,16 @@ def tensorflow(feature: str) -> Any:
 
 
 def checked_options(options: Any, accepted: str, feature: str) -> Any:
-    """Returns options for one of TensorFlow's writers, if they are of the right class.
+    """Returns the options for one of TensorFlow's writers, after a check of their class.
 
     Args:
-        options: What the user gave, or None.
-        accepted: The class's name, as `"tf.saved_model.SaveOptions"`.
-        feature: What needs TensorFlow, for the error.
+        options: The user's options, or None.
+        accepted: The name of the class, such as `"tf.saved_model.SaveOptions"`.
+        feature: The feature that needs TensorFlow, for the error.
 
     Raises:
         MissingTensorFlowError: If TensorFlow is not installed.
-        TypeError: If they are not of the class.
+        TypeError: If the options are of another class.
     """
     tf = tensorflow(feature)
     if options is not None and not isinstance(
@@ -45,10 +45,10 @@ def checked_options(options: Any, accepted: str, feature: str) -> Any:
     return options
 
 
-def saved_model_obstacle(model: Any, path: Path) -> Exception | None:
-    """Returns why TensorFlow cannot run an exported model; None where it can.
+def saved_model_error(model: Any, path: Path) -> Exception | None:
+    """Returns the error with which TensorFlow runs an exported model on zeros; None if it runs.
 
-    It is called with an example of zeros. A model of which no example is known is not tried.
+    A model whose inputs are unknown is not run.
 
     Args:
         model: The Keras model that was exported.

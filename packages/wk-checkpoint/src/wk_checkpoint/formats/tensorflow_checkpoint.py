@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from wk_checkpoint.contents import Contents
 from wk_checkpoint.formats.tensorflow import checked_options, tensorflow
 from wk_checkpoint.formats.weights import require_built
-from wk_checkpoint.snapshot import Snapshot
-from wk_checkpoint.state_file import STATE_NAME, decode
-from wk_checkpoint.twin import Twins
+from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
+from wk_checkpoint.snapshot.replica import ModelReplica
+from wk_checkpoint.snapshot.snapshot import Snapshot
+from wk_checkpoint.state.serialization import STATE_NAME, decode
 from wk_core.keras import backend, keras
 from wk_core.saved_objects import SavedObject
 
@@ -21,8 +21,8 @@ _PREFIX: Final = "ckpt"
 class TensorFlowCheckpoint:
     """A directory with a TensorFlow checkpoint, which `tf.train.latest_checkpoint` finds.
 
-    With the TensorFlow backend it is one of `tf.train.Checkpoint(model=..., optimizer=...)`. Other
-    backends' variables are unknown to TensorFlow: there it is one of
+    On the TensorFlow backend it is written by `tf.train.Checkpoint(model=..., optimizer=...)`.
+    TensorFlow does not know the variables of other backends: for these it is written by
     `tf.train.Checkpoint(variables=[...])`, in the order of `model.weights` and
     `model.optimizer.variables`.
 
@@ -31,7 +31,7 @@ class TensorFlowCheckpoint:
 
     Raises:
         MissingTensorFlowError: If TensorFlow is not installed.
-        TypeError: If the options are others.
+        TypeError: If the options are of another class.
     """
 
     name: ClassVar[str] = "tensorflow_checkpoint"
@@ -44,32 +44,32 @@ class TensorFlowCheckpoint:
         self._options = checked_options(
             options, "tf.train.CheckpointOptions", "A TensorFlow checkpoint"
         )
-        self._twins = Twins(with_optimizer=True)
+        self._replica = ModelReplica(with_optimizer=True)
 
-    def obstacle(self, model: Any) -> str | None:
-        """Returns why training has to wait until a model is written, or None if it need not."""
-        return self._twins.obstacle(model)
+    def blocking_reason(self, model: Any) -> str | None:
+        """Returns why training must wait while a model is written; None if it need not."""
+        return self._replica.blocking_reason(model)
 
     def snapshot(self, model: Any, objects: Sequence[SavedObject], *, live: bool) -> Snapshot:
-        """Returns what the directory holds, as it is now."""
-        return self._twins.snapshot(model, objects, live=live)
+        """Returns a snapshot of all that the directory holds."""
+        return self._replica.snapshot(model, objects, live=live)
 
-    def write(self, contents: Contents, path: Path) -> None:
-        """Writes the directory with TensorFlow's writer, and the training state into it."""
+    def write(self, data: CheckpointData, path: Path) -> None:
+        """Writes the directory with TensorFlow's writer, and adds the training state."""
         tf = tensorflow("A TensorFlow checkpoint")
         path.mkdir()
-        checkpoint = tf.train.Checkpoint(**_objects(self._twins.holding(contents), tf))
+        checkpoint = tf.train.Checkpoint(**_objects(self._replica.with_values(data), tf))
         checkpoint.write(str(path / _PREFIX), options=self._options)
-        # TensorFlow's own pointer to a directory's latest checkpoint; it has no writer for one.
+        # The file that `tf.train.latest_checkpoint` reads; TensorFlow has no public writer for it.
         (path / "checkpoint").write_text(f'model_checkpoint_path: "{_PREFIX}"\n')
-        (path / STATE_NAME).write_bytes(contents.encoded_state())
+        (path / STATE_NAME).write_bytes(data.encoded_state())
 
     def training_state(self, path: Path) -> Mapping[str, Any] | None:
         """Returns the training state in the directory, or None."""
         state = path / STATE_NAME
         return decode(state.read_bytes()) if state.is_file() else None
 
-    def build(self, model: Any, path: Path) -> None:  # noqa: ARG002  the directory does not know how
+    def build(self, model: Any, path: Path) -> None:  # noqa: ARG002  it holds no shapes of inputs
         """Raises ValueError if a model has no variables yet."""
         require_built(model)
 
@@ -85,7 +85,7 @@ class TensorFlowCheckpoint:
 
 
 def _objects(model: Any, tf: Any) -> dict[str, Any]:
-    """Returns what TensorFlow shall save, or restore, by name."""
+    """Returns the objects that `tf.train.Checkpoint` saves or restores, by name."""
     optimizer = getattr(model, "optimizer", None)
     if backend() == "tensorflow":
         return {"model": model} if optimizer is None else {"model": model, "optimizer": optimizer}

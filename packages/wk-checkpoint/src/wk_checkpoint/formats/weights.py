@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import h5py
 import numpy as np
 
-from wk_checkpoint.contents import Contents
-from wk_checkpoint.snapshot import Snapshot
-from wk_checkpoint.state_file import STATE_NAME, decode
+from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
+from wk_checkpoint.snapshot.snapshot import Snapshot
+from wk_checkpoint.state.serialization import STATE_NAME, decode
 from wk_core.keras_saving import all_layers
 from wk_core.saved_objects import SavedObject, write_hdf5_weights
 
@@ -28,29 +28,29 @@ class WeightsFile:
     directory: ClassVar[bool] = False
     method: ClassVar[str] = "save_weights"
 
-    def obstacle(self, model: Any) -> str | None:  # noqa: ARG002  each can be written later
-        """Returns None: training never has to wait for it."""
+    def blocking_reason(self, model: Any) -> str | None:  # noqa: ARG002  any model will do
+        """Returns None: training never waits for it."""
         return None
 
-    def snapshot(self, model: Any, objects: Sequence[SavedObject], *, live: bool) -> Snapshot:  # noqa: ARG002  the objects are enough
-        """Returns what the file holds, as it is now."""
+    def snapshot(self, model: Any, objects: Sequence[SavedObject], *, live: bool) -> Snapshot:  # noqa: ARG002  it needs no configuration
+        """Returns a snapshot of all that the file holds."""
         snapshot = Snapshot(objects, live=live)
-        snapshot.take_weights()
+        snapshot.add_weights()
         return snapshot
 
-    def write(self, contents: Contents, path: Path) -> None:
-        """Writes what Keras' writer does, and the training state beside it."""
-        if contents.snapshot is None:
-            contents.model.save_weights(path)
+    def write(self, data: CheckpointData, path: Path) -> None:
+        """Writes the same file as Keras, and adds the training state."""
+        if data.snapshot is None:
+            data.model.save_weights(path)
         else:
-            write_hdf5_weights(contents.snapshot.groups, path)
-        write_state(path, contents)
+            write_hdf5_weights(data.snapshot.groups, path)
+        write_state(path, data)
 
     def training_state(self, path: Path) -> Mapping[str, Any] | None:
         """Returns the training state in the file, or None."""
         return read_state(path)
 
-    def build(self, model: Any, path: Path) -> None:  # noqa: ARG002  the file does not know how
+    def build(self, model: Any, path: Path) -> None:  # noqa: ARG002  the file holds no shapes of inputs
         """Raises ValueError if a model has no variables yet."""
         require_built(model)
 
@@ -59,16 +59,16 @@ class WeightsFile:
         load_weights(model, path)
 
 
-def write_state(path: Path, contents: Contents) -> None:
-    """Adds the training state to an HDF5 file; a model that writes itself may write another."""
-    if contents.snapshot is None and not (path.is_file() and h5py.is_hdf5(path)):
+def write_state(path: Path, data: CheckpointData) -> None:
+    """Adds the training state to a file, unless a model's own method wrote another kind of file."""
+    if data.snapshot is None and not (path.is_file() and h5py.is_hdf5(path)):
         return
     with h5py.File(path, "a") as file:
-        file.create_dataset(STATE_NAME, data=np.frombuffer(contents.encoded_state(), np.uint8))
+        file.create_dataset(STATE_NAME, data=np.frombuffer(data.encoded_state(), np.uint8))
 
 
 def read_state(path: Path) -> dict[str, Any] | None:
-    """Returns the training state in an HDF5 file, or None if it has none."""
+    """Returns the training state in an HDF5 file; None if it has none."""
     with h5py.File(path, "r") as file:
         dataset = file.get(STATE_NAME)
         return None if dataset is None else decode(dataset[()].tobytes())
@@ -78,10 +78,10 @@ def load_weights(model: Any, path: Path) -> None:
     """Loads a `.weights.h5` file into a built model.
 
     Raises:
-        ValueError: If the model is not the one that was saved.
+        ValueError: If the model differs from the saved one.
     """
     with warnings.catch_warnings():
-        # Keras only warns when it leaves an optimizer's state out: training would not go on.
+        # Keras only warns if it skips an optimizer's state, without which training cannot go on.
         warnings.filterwarnings("error", message="Skipping variable loading for optimizer")
         try:
             model.load_weights(path)
@@ -95,8 +95,8 @@ def load_weights(model: Any, path: Path) -> None:
 def require_built(model: Any) -> None:
     """Raises ValueError if a model has no variables yet.
 
-    A model that is never called, as a GAN with a training step of its own, is built when all that
-    it is made of is: nothing tells Keras so.
+    Keras does not see that a model is built if the model is never called, such as a GAN with its
+    own training step. It counts as built if all its layers are.
     """
     if not model.built and model.weights:
         model.built = all(layer.built for layer in all_layers(model) if layer is not model)

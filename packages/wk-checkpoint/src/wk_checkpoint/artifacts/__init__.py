@@ -1,0 +1,1 @@
+"""Checkpoints as versions of an artifact in W&B."""

@@ -1,0 +1,250 @@
+"""All that a callback has of one run: loggers, threads, hooks and its calls of `fit`."""
+
+import warnings
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import wandb
+
+from wk_checkpoint.artifacts.version_logger import VersionLogger
+from wk_checkpoint.checkpoint import artifact_name
+from wk_checkpoint.formats import Format
+from wk_checkpoint.ongoing_fit import OngoingFit
+from wk_checkpoint.planner import CheckpointPlanner
+from wk_checkpoint.preemption import Preemption
+from wk_checkpoint.progress import Progress
+from wk_checkpoint.retention import Retention
+from wk_checkpoint.saver import CollectiveSaver, Saver, requires_collective_save
+from wk_core.callbacks import after_all, calling_list
+from wk_core.keras import LEGACY
+from wk_core.process import this_process
+from wk_core.run import before_finish, is_silent
+
+__all__ = ["CheckpointSession", "Settings", "await_fit"]
+
+
+@dataclass
+class Settings:
+    """The arguments of a callback that Keras' own callback does not keep.
+
+    Attributes:
+        format: The format of its checkpoints.
+        artifact: The artifact's name; None for that of the run.
+        retention: The rule for what is kept; None keeps all.
+        background: Whether a background thread writes.
+        skip_when_busy: Whether to skip a checkpoint while the last one is being saved.
+        preemption: Whether SIGTERM ends training.
+        continue_epochs: Whether the numbers of epochs go on in the run's next `fit`.
+    """
+
+    format: Format
+    artifact: str | None
+    retention: Retention | None
+    background: bool
+    skip_when_busy: bool
+    preemption: bool
+    continue_epochs: bool
+
+
+class CheckpointSession:
+    """A callback's work for one run.
+
+    Args:
+        callback: The callback, of which it reads Keras' public attributes.
+        run: The run.
+        settings: The callback's other arguments.
+        progress: What the callback keeps from `fit` to `fit`.
+        save_pending: Saves the pending checkpoint of a `fit`; the callback may handle its errors.
+
+    Attributes:
+        planner: Decides which checkpoints are taken.
+        preemption: The handler of SIGTERM; None without one.
+        run: The run.
+
+    Raises:
+        ValueError: If W&B does not accept the artifact's name, or if SIGTERM is to end a training
+            in several processes.
+    """
+
+    def __init__(
+        self,
+        callback: Any,
+        run: wandb.Run,
+        settings: Settings,
+        progress: Progress,
+        save_pending: Callable[[OngoingFit], None],
+    ) -> None:
+        self._versions: VersionLogger | None = None
+        if not run.disabled:
+            name = artifact_name(run, settings.artifact)
+            self._versions = VersionLogger(run, name, settings.retention)
+        if settings.preemption and this_process().count > 1:
+            raise ValueError(
+                "preemption=True is for trainings in one process: several do not end at the same "
+                "batch. Use `save_freq`, and restore the last checkpoint."
+            )
+        self.preemption = Preemption(run) if settings.preemption else None
+        self.planner = CheckpointPlanner(
+            callback,
+            run,
+            progress,
+            continue_epochs=settings.continue_epochs,
+            preemption=self.preemption,
+            save_pending=save_pending,
+            say=self._say,
+        )
+        self._callback = callback
+        self.run = run
+        self._settings = settings
+        self._progress = progress
+        self._save_pending = save_pending
+        self._saver: Saver | None = None
+        self._withdraw: Callable[[], None] = lambda: None
+
+    @property
+    def is_in_fit(self) -> bool:
+        """Whether a `fit` has begun and not ended."""
+        return self._saver is not None
+
+    @property
+    def siblings(self) -> list[Any] | None:
+        """All callbacks of the present `fit`; None if they are unknown, as in Keras 2."""
+        caller = None if LEGACY else self.planner.fit.caller
+        return None if caller is None else caller.callbacks
+
+    def follow_caller(self) -> None:
+        """Registers with the `CallbackList` at work, to save after the hooks of all callbacks."""
+        self.planner.caller = caller = calling_list()
+        if LEGACY or caller is None:
+            return
+        save = partial(self._save_pending_of, caller)
+        after_all(caller, "on_epoch_end", save)
+        if self._progress.interval is not None or self.preemption is not None:
+            after_all(caller, "on_train_batch_end", save)
+        if self.preemption is not None:
+            after_all(caller, "on_test_batch_end", save)
+
+    def begin_fit(self) -> None:
+        """Begins a `fit`, whatever became of an earlier one.
+
+        Raises:
+            ValueError: If `when_busy="skip"` does not fit the model.
+            UnserializableModelError: If the whole model can never be saved.
+            RuntimeError: If SIGTERM is to be handled, and this is not the main thread.
+        """
+        fit = self.planner.begin_fit()
+        if self._settings.skip_when_busy and requires_collective_save(fit.model):
+            raise ValueError(
+                "Each process has to take part in every save of this model, but they are not busy "
+                "at the same time. Received: when_busy='skip'. Accepted here: 'wait'."
+            )
+        _waiting.get(self.run, weakref.WeakSet()).discard(self._callback)
+        if self._versions is not None:
+            self._versions.look_up_best(is_shared=self._settings.artifact is not None)
+        (self._saver or self._start_saver()).prepare(fit.model)
+        if self.preemption is not None:
+            self.preemption.install()
+
+    def end_fit(self) -> None:
+        """Waits until everything is saved; ends the process if SIGTERM has come.
+
+        Raises:
+            CheckpointError: If a checkpoint could not be saved.
+            SystemExit: If SIGTERM has come.
+        """
+        self._save_pending(self.planner.fit)
+        self.planner.fits.end()
+        error = self.close()
+        if self.preemption is not None and error is None and self.preemption.requested:
+            self.preemption.end_process()
+        if self.preemption is not None and self.planner.fits.current is None:
+            self.preemption.uninstall()
+        if error is not None:
+            raise error
+
+    def save_pending(self, fit: OngoingFit) -> None:
+        """Saves the pending checkpoint of a `fit`, if there is one.
+
+        Raises:
+            CheckpointError: If this checkpoint, or the one before it, cannot be saved.
+            SystemExit: If SIGTERM has come.
+        """
+        planner = self.planner
+        if fit.pending is None and fit.last_end is not None and planner.is_preempted:
+            fit.pending = planner.checkpoint(*fit.last_end)
+        checkpoint, fit.pending = fit.pending, None
+        if checkpoint is None:
+            return
+        saver = self._saver or self._start_saver()
+        may_skip = self._settings.skip_when_busy and not checkpoint.monitored.improves
+        if may_skip and saver.busy and not planner.is_preempted:
+            self._say(f"{checkpoint.step.alias} skipped: the last checkpoint is still being saved")
+            return
+        fit.last_end = None
+        if self._versions is not None:
+            checkpoint = self._versions.with_rank(checkpoint)
+        best, callbacks = self._callback.best, self._callback._saved_callbacks()
+        saver.save(checkpoint, fit.model, best=best, callbacks=callbacks)
+        if self.preemption is not None and self.preemption.requested:
+            saver.flush()
+            self.preemption.end_process()
+
+    def close(self) -> BaseException | None:
+        """Waits until everything is saved; returns an error that was not raised yet."""
+        saver, self._saver = self._saver, None
+        if saver is None:
+            return None
+        self._withdraw()
+        return saver.close()
+
+    def _save_pending_of(self, caller: Any) -> None:
+        fit = self.planner.fits.of(caller) or self.planner.fits.current
+        if fit is not None:
+            self._save_pending(fit)
+
+    def _start_saver(self) -> Saver:
+        saver_type = CollectiveSaver if is_silent(self.run) else Saver
+        self._saver = saver_type(
+            self._settings.format,
+            self._versions,
+            self._progress.files,
+            in_background=self._settings.background,
+            say=self._say,
+        )
+        self._withdraw = before_finish(self.run, self._close_interrupted)
+        return self._saver
+
+    def _close_interrupted(self) -> None:
+        """Saves what an interrupted `fit` has left, before the run finishes."""
+        if self.preemption is not None:
+            self.preemption.uninstall()
+        error = self.close()
+        if error is not None:
+            wandb.termerror(f"WandbModelCheckpoint: {error}")
+
+    def _say(self, text: str) -> None:
+        if self._callback.verbose and not is_silent(self.run):
+            print(f"\n{text}")
+
+
+_waiting: "weakref.WeakKeyDictionary[wandb.Run, weakref.WeakSet[Any]]" = weakref.WeakKeyDictionary()
+_warned: "weakref.WeakSet[wandb.Run]" = weakref.WeakSet()
+
+
+def await_fit(callback: Any, run: wandb.Run) -> None:
+    """Registers a new callback that logs to the run's own artifact, until its `fit` begins.
+
+    Warns, once for each run, if another one is registered: both are meant for the same `fit`.
+    """
+    others = _waiting.setdefault(run, weakref.WeakSet())
+    if others and run not in _warned:
+        _warned.add(run)
+        warnings.warn(
+            f"Two WandbModelCheckpoint of run {run.id!r} log to the same artifact: their versions "
+            "and aliases mix. Give one of them a name of its own with `artifact=`.",
+            stacklevel=3,
+        )
+    others.add(callback)

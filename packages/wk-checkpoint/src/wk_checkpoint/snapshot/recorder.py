@@ -1,0 +1,124 @@
+"""Recording the content of a checkpoint in the training thread."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import wandb
+
+from wk_checkpoint.checkpoint import CheckpointStep
+from wk_checkpoint.errors import SplitModelError, UnserializableModelError
+from wk_checkpoint.formats import Format
+from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
+from wk_checkpoint.snapshot.snapshot import Snapshot
+from wk_checkpoint.state import model_state, training_state
+from wk_checkpoint.state.serialization import serialize_model
+from wk_core.keras import LEGACY
+from wk_core.keras_saving import is_overridden, prepare_saving
+from wk_core.saved_objects import SavedObject, SavedObjects
+from wk_core.spread import is_split
+
+__all__ = ["CheckpointRecorder"]
+
+
+class CheckpointRecorder:
+    """Records the content of checkpoints, as a snapshot wherever a model allows it.
+
+    If a model has no snapshot, a message says so once, with the reason.
+
+    Args:
+        format: The format of the checkpoints.
+        in_background: Whether another thread writes them, so that a snapshot must be a copy.
+    """
+
+    def __init__(self, format: Format, *, in_background: bool) -> None:  # noqa: A002  Keras' word
+        self._format = format
+        self._in_background = in_background
+        self._blocking_was_reported = False
+        self._objects = None if LEGACY else SavedObjects()
+
+    def prepare(self, model: Any) -> None:
+        """Imports what the first checkpoint needs, and checks that the model can be saved.
+
+        Keras' writers search its own classes, and import TensorFlow on every backend.
+
+        Raises:
+            UnserializableModelError: If the whole model can never be saved.
+        """
+        prepare_saving()
+        needed = self._format.needs_configuration and not LEGACY
+        if needed and self._overridden_method(model) is None:
+            try:
+                serialize_model(model)
+            except UnserializableModelError as error:
+                # The configuration of a model that is not built may become serializable later.
+                if model.built or isinstance(error.cause, NotImplementedError | TypeError):
+                    raise
+
+    def record(
+        self, step: CheckpointStep, model: Any, *, best: float | None, callbacks: list[Any]
+    ) -> CheckpointData:
+        """Returns the content of a checkpoint, as it is now.
+
+        Args:
+            step: The step of the training.
+            model: The model; its variables must hold the training state.
+            best: The best value of the monitored metric so far.
+            callbacks: The callbacks whose state is saved.
+
+        Raises:
+            SplitModelError: If processes share the model's variables, and it has no snapshot.
+            UnserializableModelError: If the format holds the architecture, and Keras cannot
+                serialize it.
+        """
+        state = training_state.record(step, best=best, model=model, callbacks=callbacks)
+        objects: Sequence[SavedObject] = ()
+        snapshot = None
+        if self._objects is not None:
+            objects = self._objects.of(model)
+            snapshot = self._snapshot(model, objects)
+        elif self._in_background:
+            self._report_blocking("Keras 2 can only save what a model holds at that moment")
+        state["model"] = model_state.record(model, objects, snapshot)
+        return CheckpointData(model, state, snapshot)
+
+    def _snapshot(self, model: Any, objects: Sequence[SavedObject]) -> Snapshot | None:
+        """Returns a snapshot; None if the model has to save itself while training waits."""
+        if is_split(model):
+            reason = self._overridden_method(model) or self._format.blocking_reason(model)
+            if reason is not None:
+                raise SplitModelError(reason)
+            return self._snapshot_of(model, objects, live=False)
+        reason = self._overridden_method(model)
+        if reason is not None:
+            self._report_blocking(reason)
+            return None
+        reason = self._format.blocking_reason(model) if self._in_background else None
+        if reason is not None:
+            self._report_blocking(reason)
+        live = reason is not None or not self._in_background
+        try:
+            return self._snapshot_of(model, objects, live=live)
+        except UnserializableModelError:
+            raise
+        except Exception as error:  # from a method of the user: Keras' own writer may manage
+            self._report_blocking(f"its state can be had by Keras' writer only ({error!r})")
+            return None
+
+    def _snapshot_of(self, model: Any, objects: Sequence[SavedObject], *, live: bool) -> Snapshot:
+        snapshot = self._format.snapshot(model, objects, live=live)
+        snapshot.add_assets()
+        return snapshot
+
+    def _overridden_method(self, model: Any) -> str | None:
+        """Returns a phrase that names the model's own method to save itself; None without one."""
+        method = self._format.method
+        if method is not None and is_overridden(model, method):
+            return f"{type(model).__name__} has a `{method}` of its own"
+        return None
+
+    def _report_blocking(self, reason: str) -> None:
+        if not self._blocking_was_reported:
+            self._blocking_was_reported = True
+            wandb.termlog(
+                f"WandbModelCheckpoint: training waits while a checkpoint is written: {reason}."
+            )

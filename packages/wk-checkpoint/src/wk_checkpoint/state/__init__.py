@@ -1,0 +1,1 @@
+"""Where a training stands: what a checkpoint holds besides the model."""

@@ -1,0 +1,1 @@
+"""Where checkpoints are written: local and remote paths, replaced in one step."""

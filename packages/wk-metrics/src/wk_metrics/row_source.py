@@ -31,7 +31,7 @@ class RowSource(Protocol):
         """
 
     def end(self) -> RowFactory | None:
-        """Takes what is left when a `fit` ends.
+        """Takes what remains to be logged when a `fit` ends.
 
         Returns:
             Makes another row in the background; None if nothing is left.

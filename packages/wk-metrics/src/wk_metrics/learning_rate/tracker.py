@@ -86,7 +86,7 @@ class LearningRates:
         """
         main = getattr(self._model, "optimizer", None)
         if main is not None and not is_optimizer(main):
-            self._say_unknown("learning_rate", f"{type(main).__name__} has none that shows")
+            self._warn_unknown("learning_rate", f"{type(main).__name__} has none that shows")
         before, rates = self._periods[-1].rates, dict[str, OptimizerRate]()
         can_be_read = state_is_in_variables(self._model)
         for key, optimizer in optimizers_by_key(self._model).items() if can_be_read else ():
@@ -210,11 +210,11 @@ class LearningRates:
         try:
             result = compute(*arguments)
         except Exception as error:  # whatever a schedule of the user's may raise
-            self._say_unknown(key, repr(error))
+            self._warn_unknown(key, repr(error))
             return None
         return partial(self._safely, key, result) if callable(result) else result
 
-    def _say_unknown(self, key: str, reason: str) -> None:
+    def _warn_unknown(self, key: str, reason: str) -> None:
         if key not in self._unknown:
             self._unknown.add(key)
             wandb.termwarn(

@@ -1,6 +1,6 @@
 """What gradients and weights cost a training, as a part of a plain epoch on the same data.
 
-    uv run integration-tests/benchmarks/legacy.py
+    uv run integration-tests/benchmarks/gradients_and_weights.py
 
 prints the table of the documentation. Each backend has a process of its own, in which plain fits,
 fits with a logger, and a logger's work for one epoch alone take turns, so that all of them meet the

@@ -4,7 +4,14 @@ import keras
 import numpy as np
 import pytest
 
-from wk_core.compat.keras.optimizers import batches_trained, find_optimizers, learning_rate_setting, parts_of, trained_batches, unwrap_optimizer
+from wk_core.compat.keras.optimizers import (
+    batches_trained,
+    find_optimizers,
+    learning_rate_setting,
+    parts_of,
+    trained_batches,
+    unwrap_optimizer,
+)
 
 pytestmark = pytest.mark.backend_free
 

@@ -47,7 +47,7 @@ def samples(model: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
     artifact = wandb.Artifact("name", type="type")
     artifact.add(table, "table")
     yield {
-        "api": run._public_api(),
+        "api": wandb.apis.public.Api,
         "artifact": artifact,
         "functional": model._functional,
         "image": image,

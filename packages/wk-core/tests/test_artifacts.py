@@ -6,9 +6,11 @@ import threading
 
 import pytest
 import wandb
+from wandb.sdk.artifacts.artifact_instance_cache import artifact_instance_cache_by_client_id
 from wandb.sdk.lib.hashutil import xxh128_file_b64
 
 from wk_core.artifacts import check_name, log_artifact
+from wk_core.compat.wandb.artifacts import new_artifact
 
 pytestmark = pytest.mark.backend_free
 
@@ -77,20 +79,29 @@ def test_bad_names(name):
     assert repr(name) in str(raised.value)
 
 
-def test_artifacts_are_made_in_several_threads_at_once():
+def test_artifacts_are_made_in_threads_beside_the_users_own():
     errors = []
 
-    def make_many():
+    def make_many(make):
         try:
             for _ in range(300):  # wandb keeps a hundred of them
-                wandb.Artifact("name", type="type")
+                make()
         except KeyError as error:
             errors.append(error)
+
+    def make_theirs():
+        wandb.Artifact("name", type="type")
+
+    def make_ours():
+        new_artifact("name", "type", {})
 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        threads = [threading.Thread(target=make_many) for _ in range(4)]
+        threads = [
+            threading.Thread(target=make_many, args=[make])
+            for make in (make_theirs, make_ours, make_ours, make_ours)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -98,3 +109,4 @@ def test_artifacts_are_made_in_several_threads_at_once():
     finally:
         sys.setswitchinterval(interval)
     assert errors == []
+    assert "_prune_dict" not in vars(artifact_instance_cache_by_client_id)

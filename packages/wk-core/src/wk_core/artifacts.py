@@ -6,38 +6,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import wandb
-from wandb._pydantic.base import JsonableModel
-from wandb.sdk.artifacts._generated import ArtifactDigestAlgorithm
-from wandb.sdk.artifacts.artifact_instance_cache import artifact_instance_cache_by_client_id
-from wandb.sdk.lib.capped_dict import CappedDict
 
-__all__ = ["check_name", "keep_known", "log_artifact", "log_without_asking"]
+from wk_core.compat.wandb.artifacts import load_answers, new_artifact
+
+__all__ = ["check_name", "log_artifact"]
 
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
-
-
-def _prune(cache: CappedDict, max_size: int) -> None:
-    for key in list(cache)[: max(0, len(cache) - max_size)]:
-        cache.pop(key, None)
-
-
-# wandb (0.31) keeps the last hundred artifacts of a process in dictionaries. When two threads make
-# room in one of them at once, an entry is gone for the second, whose `wandb.Artifact(...)` raises
-# KeyError. Checkpoints and tables are logged in threads, beside the user's own.
-CappedDict._prune_dict = _prune  # type: ignore[method-assign, assignment]
-
-
-def _without_descriptions(model: Any) -> None:
-    model.model_config["use_attribute_docstrings"] = False
-    for derived in model.__subclasses__():
-        _without_descriptions(derived)
-
-
-# When wandb (0.31) first asks the server something, it makes classes of what it may answer, and
-# looks for descriptions in their source, which Python parses for that. Python 3.11 cannot do that
-# in two threads at once (SystemError: AST constructor recursion depth mismatch), and tracebacks in
-# TensorFlow's threads, which call Python for data, do it. Nobody reads the descriptions.
-_without_descriptions(JsonableModel)
 
 
 def check_name(name: str, *, what: str) -> str:
@@ -72,8 +46,7 @@ def log_artifact(
     """Logs files and directories as a new version of an artifact of the run.
 
     W&B tells files apart by their XXH128 digests, which take a small part of the time of its older
-    MD5; where the server or the artifact's earlier versions have MD5, wandb's own process makes
-    that of them. `Artifact.verify` knows XXH128 since wandb 0.29.
+    MD5.
 
     Args:
         run: The run that the artifact is an output of.
@@ -81,7 +54,7 @@ def log_artifact(
         type: The artifact's type, as `"model"` or `"dataset"`.
         paths: Files, kept under their own names, and directories, whose contents are kept
             under their relative paths.
-        aliases: Names that shall point to this version.
+        aliases: Names that will point to this version.
         metadata: Anything that JSON takes.
         copy: Whether wandb makes copies of the files for the upload. Defaults to True; without
             them the files must stay as they are until they are uploaded.
@@ -94,10 +67,7 @@ def log_artifact(
         FileNotFoundError: If one of the paths does not exist.
         ValueError: If W&B refuses the name.
     """
-    artifact = wandb.Artifact(
-        check_name(name, what="An artifact"), type=type, metadata=dict(metadata or {})
-    )
-    _tell_apart_by_xxh128(artifact)
+    artifact = new_artifact(check_name(name, what="An artifact"), type, dict(metadata or {}))
     policy: Literal["mutable", "immutable"] = "mutable" if copy else "immutable"
     for path in paths:
         if path.is_dir():
@@ -108,34 +78,6 @@ def log_artifact(
             artifact.add_file(str(path), skip_cache=True, policy=policy)
         else:
             raise FileNotFoundError(f"Nothing to log as artifact {name!r}: there is no {path}.")
+    if not (run.disabled or run.offline):
+        load_answers()
     return run.log_artifact(artifact, aliases=list(aliases))
-
-
-def _tell_apart_by_xxh128(artifact: wandb.Artifact) -> None:
-    """Does what `wandb.Artifact(digest_algorithm="XXH128")` does, but for a warning each time."""
-    artifact._digest_algorithm = ArtifactDigestAlgorithm.MANIFEST_XXH128
-    artifact.manifest.digest_algorithm = ArtifactDigestAlgorithm.MANIFEST_XXH128
-
-
-def log_without_asking(run: wandb.Run) -> None:
-    """Has `run.log_artifact` return at once, whether the server answers or not.
-
-    Before it hands an artifact over, wandb (0.31) makes sure that the server knows the key, and
-    asks it for the type of the artifact's earlier versions. While the server is away, the first
-    ends in an `AuthenticationError`, and the second takes 19 seconds, each time. The key has just
-    been good for the run, and a wrong type is refused by the server itself.
-
-    Args:
-        run: The run, just begun.
-    """
-    if not run.disabled and not run.offline:
-        api = run._public_api()  # wandb keeps it for the run's own calls
-        api._expected_artifact_type = lambda **_: None  # type: ignore[method-assign]
-
-
-def keep_known(artifact: wandb.Artifact) -> None:
-    """Has wandb know an artifact of this process that others are about to refer to.
-
-    It knows the last hundred only, and raises `TypeError` when a table refers to an older one.
-    """
-    artifact_instance_cache_by_client_id[artifact._client_id] = artifact

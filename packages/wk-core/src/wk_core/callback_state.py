@@ -1,40 +1,54 @@
-"""What a callback has to remember from one process of a training to the next.
+"""What a callback remembers from one process of a training to the next.
 
-A callback that implements `KeepsState` says so itself. Keras' own know nothing of it: what they
-remember lies in attributes, which their `on_train_begin` resets.
+A callback that implements `KeepsState` says so itself. What Keras' own callbacks remember is known
+(`wk_core.compat.keras.callback_state`).
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from functools import partial
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from wk_core.callbacks import after_next
-from wk_core.keras import keras
+from wk_core.compat.keras.callback_state import restore_attributes, saved_attributes
 
-__all__ = ["KeepsState", "put_back", "states_of"]
-
-_ATTRIBUTES: Final[dict[str, tuple[str, ...]]] = {
-    "EarlyStopping": ("wait", "stopped_epoch", "best", "best_epoch", "best_weights"),
-    "ReduceLROnPlateau": ("wait", "cooldown_counter", "best"),
-    "ModelCheckpoint": ("best",),
-    "SwapEMAWeights": ("_ema_weights_in_model",),
-}
+__all__ = ["KeepsState", "restore_states", "states_of"]
 
 
 @runtime_checkable
 class KeepsState(Protocol):
-    """A callback that takes part in resuming a training."""
+    """A callback that takes part in resuming a training.
+
+    Example:
+        ```python
+        import keras
+        from wk_core import KeepsState
+
+
+        class CountEpochs(keras.callbacks.Callback):
+            count = 0
+
+            def on_epoch_end(self, epoch, logs=None):
+                self.count += 1
+
+            def get_training_state(self):
+                return {"count": self.count}
+
+            def set_training_state(self, state):
+                self.count = state["count"]
+
+
+        assert isinstance(CountEpochs(), KeepsState)
+        ```
+    """
 
     def get_training_state(self) -> Mapping[str, Any]:
-        """Returns what it has to remember: numbers, strings, NumPy arrays, and nests of them."""
+        """Returns what it remembers: numbers, strings, NumPy arrays, and nests of them."""
 
     def set_training_state(self, state: Mapping[str, Any]) -> None:
         """Goes on from a state, in the `fit` that comes next."""
 
 
 def states_of(callbacks: Iterable[Any]) -> list[dict[str, Any]]:
-    """Returns what those callbacks have to remember that remember something."""
+    """Returns the states of those callbacks that remember something."""
     states = []
     for callback in callbacks:
         state = _state_of(callback)
@@ -43,8 +57,8 @@ def states_of(callbacks: Iterable[Any]) -> list[dict[str, Any]]:
     return states
 
 
-def put_back(callbacks: Iterable[Any], states: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Has callbacks go on from their states in the `fit` that comes next.
+def restore_states(callbacks: Iterable[Any], states: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Sets the states from which callbacks go on in the `fit` that comes next.
 
     A state belongs to the callback of the same class; to the first, the second … of several.
 
@@ -63,8 +77,7 @@ def put_back(callbacks: Iterable[Any], states: Iterable[Mapping[str, Any]]) -> l
         elif isinstance(callback, KeepsState):
             callback.set_training_state(known[name])
         else:
-            # Their `on_train_begin` resets them.
-            after_next(callback, "on_train_begin", partial(_set, callback, known[name]))
+            restore_attributes(callback, known[name])
     return missing
 
 
@@ -82,19 +95,4 @@ def _numbered(items: Iterable[Any], name_of: Any) -> list[tuple[Any, tuple[str, 
 def _state_of(callback: Any) -> Mapping[str, Any] | None:
     if isinstance(callback, KeepsState):
         return callback.get_training_state()
-    attributes = _attributes(callback)
-    if attributes is None:
-        return None
-    return {name: getattr(callback, name) for name in attributes if hasattr(callback, name)}
-
-
-def _attributes(callback: Any) -> tuple[str, ...] | None:
-    for owner in type(callback).__mro__:
-        if getattr(keras.callbacks, owner.__name__, None) is owner:
-            return _ATTRIBUTES.get(owner.__name__)
-    return None
-
-
-def _set(callback: Any, state: Mapping[str, Any]) -> None:
-    for name, value in state.items():
-        setattr(callback, name, value)
+    return saved_attributes(callback)

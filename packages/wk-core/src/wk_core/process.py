@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import wandb
 
-from wk_core.keras import backend
+from wk_core.compat.jax import process_of_jax
+from wk_core.compat.keras.flavour import backend
 
 __all__ = [
     "VARIABLE",
@@ -70,7 +71,7 @@ def set_process(index: int | None, count: int = 1) -> None:
 
     Example:
         ```python
-        from wk_core.process import set_process, this_process
+        from wk_core import set_process, this_process
 
         set_process(1, 4)
         assert not this_process().writes
@@ -171,12 +172,8 @@ def jax_process() -> Process | None:
     """Returns which process of JAX' own runtime this is; None where that is not in use."""
     if "jax" not in sys.modules or backend() != "jax":
         return None
-    # `jax.process_index()` starts the backend, and then waits for the other processes.
-    from jax._src.distributed import global_state
-
-    if global_state.client is None:
-        return None
-    return Process(global_state.process_id, global_state.num_processes, "JAX")
+    found = process_of_jax()
+    return None if found is None else Process(*found, "JAX")
 
 
 def _from_torch() -> Process | None:

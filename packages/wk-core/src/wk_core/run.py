@@ -1,24 +1,16 @@
 """The W&B run that a callback reports to: given, active, or a clear error."""
 
-import atexit
 from collections.abc import Callable
+from typing import Any
 
 import wandb
-from wandb.sdk.lib.noop_run import NoopRun
-from wandb.sdk.wandb_run import TeardownHook, TeardownStage
 
+from wk_core.compat.wandb.artifacts import load_answers
+from wk_core.compat.wandb.run_hooks import before_finish, has_finished
+from wk_core.description import in_a_line
 from wk_core.process import this_process
 
-__all__ = [
-    "after_finish",
-    "api_of",
-    "before_finish",
-    "check_open",
-    "has_finished",
-    "has_given_up",
-    "is_silent",
-    "resolve_run",
-]
+__all__ = ["api_for_run", "check_open", "close_before_finish", "is_silent", "resolve_run"]
 
 
 def resolve_run(
@@ -26,8 +18,8 @@ def resolve_run(
 ) -> wandb.Run:
     """Returns the run that a callback reports to.
 
-    Where a training has several processes, one of them writes (`wk_core.process`). The others get
-    a stand-in, whatever run they were given: it is disabled, and `is_silent` knows it.
+    Where a training has several processes, one of them writes (`wk_core.Process`). The others get
+    a silent run, whatever run they were given: it is disabled, and logs nothing.
 
     Args:
         callback_name: The callback's class name, for the error.
@@ -41,7 +33,7 @@ def resolve_run(
     Example:
         ```python
         import wandb
-        from wk_core.run import resolve_run
+        from wk_core import resolve_run
 
         with wandb.init(mode="offline") as run:
             assert resolve_run("MyCallback") is run
@@ -53,7 +45,7 @@ def resolve_run(
             f"Received: run={run!r}"
         )
     if not in_every_process and not this_process().writes:
-        return _Silence()
+        return _SilentRun()
     if run is None:
         run = wandb.run
         if run is None:
@@ -80,82 +72,87 @@ def check_open(callback_name: str, run: wandb.Run) -> None:
         )
 
 
-def has_finished(run: wandb.Run) -> bool:
-    """Tells whether a run takes no more data; wandb has no public word for it."""
-    return getattr(run, "_is_finished", False)  # a disabled one has no such attribute
+def close_before_finish(
+    run: wandb.Run, close: Callable[[], BaseException | None], name: str
+) -> Callable[[], None]:
+    """Closes what a callback has open just before its run finishes, while it can still log.
+
+    That matters where a `fit` never comes to its end.
+
+    Args:
+        run: The run.
+        close: Closes it, and returns what went wrong, which is said.
+        name: The callback's class, for what is said.
+
+    Returns:
+        A function that takes the request back.
+    """
+
+    def close_and_say() -> None:
+        error = close()
+        if error is not None:
+            wandb.termerror(f"{name} could not finish its work: {in_a_line(error)}")
+
+    return before_finish(run, close_and_say)
 
 
 def is_silent(run: wandb.Run) -> bool:
-    """Tells whether `resolve_run` has returned a stand-in, in a process that does not write."""
-    return isinstance(run, _Silence)
+    """Returns whether a run is the silent one of a process that does not write."""
+    return isinstance(run, _SilentRun)
 
 
-class _Silence(NoopRun):
-    """A disabled run that is nobody's active run, as one of `wandb.init` would be."""
-
-    def __init__(self) -> None:
-        # wandb asserts that a run has all three.
-        settings = wandb.Settings(
-            mode="disabled", run_id="silent", project="silent", entity="silent"
-        )
-        super().__init__(settings, {})
-
-
-def api_of(run: wandb.Run) -> wandb.Api:
+def api_for_run(run: wandb.Run) -> wandb.Api:
     """Returns what reads from the server of a run; names without a place are of its project.
 
     Where the process is silent, its run has no server: the one that the settings name is read.
     """
+    load_answers()
     if is_silent(run):
         return wandb.Api()
     place = {"entity": run.entity, "project": run.project}
     return wandb.Api(overrides={"base_url": run.settings.base_url, **place})
 
 
-def before_finish(run: wandb.Run, task: Callable[[], None]) -> Callable[[], None]:
-    """Has `task` run before `run` finishes, while the run still takes data.
+class _SilentRun(wandb.Run):
+    """A run that does nothing: every method of a run returns None."""
 
-    That is at `run.finish()`, at the end of `with wandb.init() as run:`, and at the end of the
-    process, whichever comes first; also when an exception ends it. wandb offers no public hook
-    here, so this is the one place that uses its private one.
+    def __init__(self) -> None:
+        # Not wandb's own constructor, which would connect the run to its service.
+        settings = wandb.Settings(mode="disabled", run_id="silent")
+        vars(self).update(
+            settings=settings,
+            config={},
+            summary={},
+            id="silent",
+            name="silent",
+            entity="",
+            project="",
+            group="",
+            path="",
+            url=None,
+            dir=str(settings.files_dir),
+            step=0,
+            starting_step=0,
+            disabled=True,
+            offline=False,
+            resumed=False,
+            _is_finished=False,
+        )
 
-    Args:
-        run: The run.
-        task: Called once, without arguments. It must not raise: the run could not finish.
+    def __getattribute__(self, name: str) -> Any:
+        own = object.__getattribute__(self, "__dict__")
+        if name in own:
+            return own[name]
+        if name.startswith("__"):
+            return object.__getattribute__(self, name)
+        return _do_nothing
 
-    Returns:
-        A function that takes the request back.
-    """
-    if run.disabled:
-        return lambda: None
+    def __enter__(self) -> "_SilentRun":
+        return self
 
-    def withdraw() -> None:
-        atexit.unregister(run_once)
-        # A new list: `finish` may be going through the old one, and would leave out the next hook.
-        run._teardown_hooks = [other for other in run._teardown_hooks if other is not hook]
-
-    def run_once() -> None:
-        atexit.unregister(run_once)
-        task()
-
-    hook = TeardownHook(run_once, TeardownStage.EARLY)
-    run._teardown_hooks.append(hook)
-    # wandb registered its own exit hook when the run started: this later one runs earlier.
-    atexit.register(run_once)
-    return withdraw
-
-
-def after_finish(run: wandb.Run, task: Callable[[], None]) -> None:
-    """Has `task` run when `run` has finished, and everything of it was uploaded or given up.
-
-    Args:
-        run: The run.
-        task: Called once, without arguments. It must not raise: the run could not finish.
-    """
-    if not run.disabled:
-        run._teardown_hooks.append(TeardownHook(task, TeardownStage.LATE))
+    def __exit__(self, *error: object) -> None:
+        pass
 
 
-def has_given_up(run: wandb.Run) -> bool:
-    """Tells whether a run has finished because of `finish_timeout`, with something not uploaded."""
-    return bool(run._finish_timed_out)
+def _do_nothing(*arguments: object, **named: object) -> None:
+    pass

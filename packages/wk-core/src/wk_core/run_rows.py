@@ -12,7 +12,7 @@ from typing import Any
 
 import wandb
 
-from wk_core.run import has_finished
+from wk_core.compat.wandb.run_hooks import has_finished, watch_rows
 
 __all__ = ["RunRows", "rows_of"]
 
@@ -92,7 +92,7 @@ class RunRows:
                 self.log(run, {}, commit=True)
 
     def has_finished(self, run: wandb.Run) -> bool:
-        """Tells whether the run takes no more rows; says so once."""
+        """Returns whether the run takes no more rows; says so once."""
         finished = has_finished(run)
         if finished and not self._has_said_finished:
             self._has_said_finished = True
@@ -113,15 +113,15 @@ class RunRows:
         return self._keepers > 0
 
     def start_keeping(self) -> None:
-        """Notes that a logger opens rows, for others to add to, until `stop_keeping`."""
+        """Counts a logger that opens rows, for others to add to, until `stop_keeping`."""
         self._keepers += 1
 
     def stop_keeping(self) -> None:
-        """Notes that a logger opens no more rows."""
+        """Counts a logger less."""
         self._keepers -= 1
 
     def before_users(self, task: Callable[[], None]) -> Callable[[], None]:
-        """Has `task` run before the user's values are added to a row, to log what comes before.
+        """Runs `task` before the user's values are added to a row, to log what comes before.
 
         Returns:
             A function that takes the request back.
@@ -135,12 +135,12 @@ class RunRows:
         return withdraw
 
     def await_row(self) -> None:
-        """Notes that a row for `add` is on its way."""
+        """Counts a row for `add` that is on its way."""
         with self._lock:
             self._awaited += 1
 
     def arrived(self) -> None:
-        """Notes that a row that was awaited is there, or will not come."""
+        """Counts an awaited row less: it is there, or will not come."""
         with self._lock:
             self._awaited -= 1
             if self._awaited == 0 and self._when_quiet is not None:
@@ -148,7 +148,7 @@ class RunRows:
                 task()
 
     def when_quiet(self, task: Callable[[], None] | None) -> None:
-        """Has `task` run as soon as no row is awaited, instead of the one given before."""
+        """Runs `task` as soon as no row is awaited, in place of the task given before."""
         with self._lock:
             self._when_quiet = task
             if task is not None and self._awaited == 0:
@@ -182,7 +182,7 @@ class RunRows:
             self.complete(run)
 
     def _has_others(self, numbers: Mapping[str, Any]) -> bool:
-        """Tells whether the open row has other values of these keys."""
+        """Returns whether the open row has other values of these keys."""
         known = self._open or {}
         return any(
             key in known and (number is None or known[key] != number)
@@ -191,16 +191,12 @@ class RunRows:
 
 
 def rows_of(run: wandb.Run) -> RunRows:
-    """Returns the one `RunRows` that all callbacks share which report to `run`.
-
-    wandb has no public word for the row that is open, so what it is told has to be seen: this is
-    the one place that uses the private function which every row goes through.
-    """
+    """Returns the one `RunRows` that all callbacks share which report to `run`."""
     rows = _rows.get(run)
     if rows is None:
         rows = _rows[run] = RunRows()
         if not run.disabled:
-            _see_all(run, rows)
+            watch_rows(run, rows.publish)
     return rows
 
 
@@ -211,15 +207,6 @@ def _current_step(run: wandb.Run) -> int:
 
 def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value if isinstance(value, (int, float)) else None for key, value in row.items()}
-
-
-def _see_all(run: wandb.Run, rows: RunRows) -> None:
-    publish = run._partial_history_callback
-
-    def seen(data: dict[str, Any], step: int | None = None, commit: bool | None = None) -> None:
-        rows.publish(publish, data, step, commit)
-
-    run._partial_history_callback = seen  # type: ignore[method-assign]
 
 
 _rows: "weakref.WeakKeyDictionary[wandb.Run, RunRows]" = weakref.WeakKeyDictionary()

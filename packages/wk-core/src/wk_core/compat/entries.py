@@ -1,0 +1,92 @@
+"""The entries of `compat`: which private part of others each function stands on, and why."""
+
+import functools
+import importlib
+import importlib.metadata
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import wandb
+
+__all__ = ["ENTRIES", "Entry", "find", "say_missing", "stands_on"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one function stands on that its owner may change at any time.
+
+    Attributes:
+        function: The function, with its module.
+        parts: The private parts: a path that can be imported, as
+            `wandb.sdk.wandb_run.TeardownHook`, or an attribute of a sample object, as
+            `run._teardown_hooks`.
+        why: Which public way is missing.
+        versions: In which versions the parts are known to be there.
+        without: What wk does where one is missing.
+        report: Where it is, or should be, reported.
+    """
+
+    function: str
+    parts: tuple[str, ...]
+    why: str
+    versions: str
+    without: str
+    report: str
+
+
+ENTRIES: Final[dict[str, Entry]] = {}
+"""The entries by function, in the order of their definition."""
+
+
+def stands_on(
+    *parts: str, why: str, versions: str, without: str, report: str = "not reported yet"
+) -> Callable[[Function], Function]:
+    """Records what a function stands on; the arguments are the fields of an `Entry`."""
+
+    def record(function: Function) -> Function:
+        name = _full_name(function)
+        ENTRIES[name] = Entry(name, parts, why, versions, without, report)
+        return function
+
+    return record
+
+
+def find(path: str) -> Any:
+    """Returns what an import path names, as `keras.src.saving.saving_lib`; None where it is gone.
+
+    Args:
+        path: A module, or an attribute of one.
+    """
+    module, _, attribute = path.rpartition(".")
+    try:
+        return importlib.import_module(path)
+    except ImportError:
+        pass
+    try:
+        return getattr(importlib.import_module(module), attribute, None)
+    except ImportError:
+        return None
+
+
+def say_missing(function: Callable[..., Any]) -> None:
+    """Says once that this version of its owner lacks what an entry stands on, and what is lost."""
+    _say_missing(_full_name(function))
+
+
+@functools.cache
+def _say_missing(name: str) -> None:
+    entry = ENTRIES[name]
+    owner = entry.parts[0].partition(".")[0]
+    try:
+        version = f"{owner} {importlib.metadata.version(owner)}"
+    except importlib.metadata.PackageNotFoundError:
+        version = "an installed package"
+    wandb.termwarn(f"wk: {version} lacks {' and '.join(entry.parts)}: {entry.without}.")
+
+
+def _full_name(function: Callable[..., Any]) -> str:
+    function = getattr(function, "__wrapped__", function)
+    return f"{function.__module__}.{function.__qualname__}"

@@ -1,0 +1,1 @@
+"""A run in the worker processes of a data loader."""

@@ -8,8 +8,8 @@ import pytest
 import wandb
 
 from wk_checkpoint import Retention, WandbModelCheckpoint
-from wk_core.copying import CopyError
-from wk_core.keras import LEGACY, keras
+from wk_core.callback import CopyError
+from wk_core.compat.keras.flavour import LEGACY, keras
 from wk_eval import (
     ClassificationEval,
     DetectionEval,

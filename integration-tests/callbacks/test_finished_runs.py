@@ -7,7 +7,7 @@ import pytest
 import wandb
 
 from wk_checkpoint import WandbModelCheckpoint
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_eval import RegressionEval
 from wk_legacy import WandbCallback
 from wk_metrics import WandbGradientLogger, WandbMetricsLogger, WandbWeightLogger

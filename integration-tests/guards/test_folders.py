@@ -39,7 +39,9 @@ def crowded_folders(package: Path) -> list[str]:
 
 def lonely_modules(packages: list[Path]) -> list[str]:
     """Lists the small modules that only one other module imports."""
-    modules = {path: name_of(path, package) for package in packages for path in package.rglob("*.py")}
+    modules = {
+        path: name_of(path, package) for package in packages for path in package.rglob("*.py")
+    }
     imports = {path: imported_modules(path) for path in modules}
     found = []
     for path, name in modules.items():

@@ -22,7 +22,7 @@ from guards.workspace import (
 )
 
 MEMBERS = [member.name for member in members()]
-# `::: wk_core.run.resolve_run` takes a docstring in; `## keras { #wk_core.keras.keras }` stands
+# `::: wk_core.run.resolve_run` takes a docstring in; `## keras { #wk_core.compat.keras.flavour.keras }` stands
 # for a name that has none, since it is another project's.
 DOCUMENTED = re.compile(r"^(?:::: |#+ .*\{ #)(wk_[\w.]+)", re.MULTILINE)
 

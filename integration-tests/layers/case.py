@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 
 __all__ = [
     "SAMPLES",

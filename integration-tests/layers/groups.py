@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from layers.case import Groups, LayerCase
-from wk_core.keras import backend
+from wk_core.compat.keras.flavour import backend
 
 __all__ = ["Check", "check_all", "left_out", "usable"]
 

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from layers.catalog import LAYERS, METRICS, NOT_USED, OPTIMIZERS
-from wk_core.keras import LEGACY, keras
+from wk_core.compat.keras.flavour import LEGACY, keras
 
 pytestmark = pytest.mark.skipif(LEGACY, reason="Keras 3's layers")
 

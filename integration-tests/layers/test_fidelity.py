@@ -9,7 +9,7 @@ from layers.groups import check_all, left_out
 from layers.saving import ENDINGS, OTHER_ENDINGS, checkpoint
 from layers.training import Training, differences
 from wk_checkpoint import restore
-from wk_core.keras import LEGACY, backend, keras
+from wk_core.compat.keras.flavour import LEGACY, backend, keras
 
 pytestmark = [
     pytest.mark.skipif(LEGACY, reason="Keras 3's layers"),

@@ -7,7 +7,7 @@ from layers.catalog import METRICS
 from layers.saving import ENDINGS, checkpoint
 from layers.training import compile_model
 from wk_checkpoint import restore
-from wk_core.keras import LEGACY, PyDataset, keras
+from wk_core.compat.keras.flavour import LEGACY, PyDataset, keras
 
 pytestmark = [
     pytest.mark.skipif(LEGACY, reason="Keras 3's metrics"),

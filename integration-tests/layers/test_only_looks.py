@@ -6,8 +6,8 @@ from layers.catalog import GROUPS, LAYERS, STATELESS
 from layers.groups import check_all
 from layers.looking import LOOKERS, WITH_EVERY_LAYER
 from layers.training import Training, differences, process_state
-from wk_core.keras import LEGACY, keras
-from wk_core.keras_saving import all_layers
+from wk_core.compat.keras.flavour import LEGACY, keras
+from wk_core.compat.keras.graph import all_layers
 
 pytestmark = [
     pytest.mark.skipif(LEGACY, reason="Keras 3's layers"),

@@ -7,8 +7,7 @@ from layers.catalog import OPTIMIZERS
 from layers.saving import ENDINGS, checkpoint
 from layers.training import compile_model, differences
 from wk_checkpoint import restore
-from wk_core.keras import LEGACY, keras
-from wk_core.keras_saving import values_of
+from wk_core.compat.keras.flavour import LEGACY, keras, values_of
 
 pytestmark = pytest.mark.skipif(LEGACY, reason="Keras 3's optimizers")
 

@@ -8,8 +8,14 @@ import numpy as np
 
 from layers.case import SAMPLES, LayerCase
 from wk_checkpoint.state.random_state import capture_torch
-from wk_core.keras import backend, keras
-from wk_core.keras_saving import all_layers, global_seed_generator, seed_variables, values_of
+from wk_core.compat.keras.flavour import (
+    backend,
+    global_seed_generator,
+    keras,
+    seed_variables,
+    values_of,
+)
+from wk_core.compat.keras.graph import all_layers
 
 __all__ = ["Training", "compile_model", "differences", "model_state", "process_state"]
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from models.example import EXAMPLES, SAMPLES, Example
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 
 layers = keras.layers
 

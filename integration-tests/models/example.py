@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from wk_core.keras import backend, keras
+from wk_core.compat.keras.flavour import backend, keras
 
 __all__ = ["ALL_BACKENDS", "BATCH", "EAGER_BACKENDS", "EXAMPLES", "SAMPLES", "Example", "example"]
 

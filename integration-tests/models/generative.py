@@ -7,7 +7,7 @@ import numpy as np
 
 from models.example import EAGER_BACKENDS, SAMPLES, example
 from models.steps import descend, gradient_norms
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 
 layers, ops = keras.layers, keras.ops
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from models.example import SAMPLES, example
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_eval import RegressionEval
 
 layers, ops = keras.layers, keras.ops

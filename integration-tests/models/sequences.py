@@ -11,7 +11,7 @@ import numpy as np
 import wandb
 
 from wk_checkpoint import WandbModelCheckpoint
-from wk_core.keras import backend, keras
+from wk_core.compat.keras.flavour import backend, keras
 from wk_metrics import WandbMetricsLogger
 from wk_testing.training import LastSeen, numbered_batches
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from wk_core.keras import backend
+from wk_core.compat.keras.flavour import backend
 
 __all__ = ["descend", "gradient_norms"]
 

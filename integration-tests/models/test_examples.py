@@ -14,7 +14,7 @@ import wandb
 from models.training import EPOCHS, RATE, differing, train, train_with_wk
 from models.zoo import EXAMPLES
 from wk_checkpoint import WandbModelCheckpoint, restore
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 
 STATE = "wk_training_state.npz"
 WEIGHTS = "model.weights.h5"

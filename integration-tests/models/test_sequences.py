@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from models.sequences import Compile, Fit, Mishap, Simple, script_in
-from wk_core.keras import backend
+from wk_core.compat.keras.flavour import backend
 from wk_testing.wandb_file import read_run
 
 pytestmark = pytest.mark.slow

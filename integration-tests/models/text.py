@@ -6,7 +6,7 @@ import numpy as np
 
 from models.example import BATCH, EAGER_BACKENDS, SAMPLES, example
 from models.steps import descend
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_eval import ClassificationEval
 
 layers, ops = keras.layers, keras.ops

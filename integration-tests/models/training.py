@@ -14,8 +14,7 @@ import wandb
 
 from models.example import Example
 from wk_checkpoint import WandbModelCheckpoint
-from wk_core.keras import keras
-from wk_core.keras_saving import global_seed_generator
+from wk_core.compat.keras.flavour import global_seed_generator, keras
 from wk_eval import WandbEvalCallback
 from wk_legacy import WandbCallback
 from wk_metrics import WandbGradientLogger, WandbMetricsLogger, WandbWeightLogger

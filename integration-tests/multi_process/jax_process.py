@@ -12,9 +12,9 @@ import wandb
 
 from multi_process.training import PROJECT, Share, X, Y, begin_run, build, keep, train
 from wk_checkpoint import WandbModelCheckpoint, restore
+from wk_core.compat.keras.sharding import gather, is_sharded
+from wk_core.distribution import check_distribution
 from wk_core.process import shared_settings
-from wk_core.spread import is_split, whole
-from wk_core.strategy import check_distribution
 from wk_metrics import WandbMetricsLogger
 
 
@@ -84,14 +84,14 @@ def wide_model() -> Any:
         [keras.Input((4,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(2)]
     )
     model.compile("adam", "mse")
-    assert is_split(model)
+    assert is_sharded(model)
     return model
 
 
 def everything(model: Any) -> list[np.ndarray]:
     """Returns all of a model's values, which the processes put together."""
     variables = [*model.weights, *model.optimizer.variables]
-    return [np.asarray(whole(variable.value)) for variable in variables]
+    return [np.asarray(gather(variable.value)) for variable in variables]
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wk_core.keras import backend
+from wk_core.compat.keras.flavour import backend
 from wk_testing.scripts import run_script
 from wk_testing.wandb_file import RunFile, read_run
 
@@ -14,8 +14,8 @@ KERAS = """
 import multiprocessing, sys
 import wandb
 from wk_checkpoint import WandbModelCheckpoint
-from wk_core.keras import keras
-from wk_core.worker import WorkerRun
+from wk_core.compat.keras.flavour import keras
+from wk_core.worker.worker_run import WorkerRun
 from wk_metrics import WandbMetricsLogger
 from wk_testing.worker_data import ReportingData
 from wk_testing.workers import CONFIG
@@ -36,7 +36,7 @@ TORCH = """
 import sys
 import torch
 import wandb
-from wk_core.worker import WorkerRun
+from wk_core.worker.worker_run import WorkerRun
 from wk_testing.workers import CONFIG, report
 
 class Data(torch.utils.data.Dataset):

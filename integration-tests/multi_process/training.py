@@ -9,8 +9,7 @@ import numpy as np
 import wandb
 
 from wk_checkpoint import WandbModelCheckpoint, restore
-from wk_core.keras import PyDataset, keras
-from wk_core.keras_saving import values_of
+from wk_core.compat.keras.flavour import PyDataset, keras, values_of
 from wk_core.process import this_process
 from wk_eval import RegressionEval
 from wk_metrics import WandbMetricsLogger

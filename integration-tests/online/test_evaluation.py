@@ -11,7 +11,7 @@ import wandb
 from PIL import Image
 
 from wandb_loopback.reading import read_path, sync
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_eval import ClassificationEval, SegmentationEval, WandbEvalCallback
 from wk_testing.classifier import classes, classifier, images
 from wk_testing.client import history

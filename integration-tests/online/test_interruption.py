@@ -12,14 +12,14 @@ import pytest
 
 from wandb_loopback import WandbServer
 from wandb_loopback.reading import column, read_path, sync
-from wk_core.keras import backend
+from wk_core.compat.keras.flavour import backend
 from wk_testing.endings import interruptions
 from wk_testing.scripts import run_script
 from wk_testing.wandb_file import read_unfinished_run
 
 RAISING = """
 import wandb
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_metrics import WandbMetricsLogger
 from wk_testing.training import counting_model, fit
 
@@ -57,7 +57,7 @@ import signal
 import sys
 import time
 import wandb
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_metrics import WandbMetricsLogger
 from wk_testing.training import counting_model, fit
 

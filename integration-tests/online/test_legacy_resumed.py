@@ -4,7 +4,7 @@ import pytest
 import wandb
 
 from wandb_loopback.reading import column, read_path
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_legacy import WandbCallback
 from wk_metrics import WandbWeightLogger
 from wk_testing.classifier import classes, classifier, images

@@ -13,7 +13,7 @@ import wandb
 
 from wandb_loopback import WandbServer
 from wandb_loopback.reading import column, read
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_metrics import WandbMetricsLogger
 from wk_testing.training import STEPS, counting_model, fit
 

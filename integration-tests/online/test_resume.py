@@ -5,7 +5,7 @@ import wandb
 
 from wandb_loopback.reading import column, read
 from wk_checkpoint import WandbModelCheckpoint, restore
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_eval import ClassificationEval
 from wk_metrics import WandbMetricsLogger
 from wk_testing.classifier import classes, classifier, images

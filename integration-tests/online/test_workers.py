@@ -12,7 +12,7 @@ pytestmark = pytest.mark.backend_free
 SCRIPT = """
 import multiprocessing, sys
 import wandb
-from wk_core.worker import WorkerRun
+from wk_core.worker.worker_run import WorkerRun
 from wk_testing import workers
 
 mode, directory = sys.argv[1:]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from layers.case import making
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 
 __all__ = ["OPTIMIZERS", "OptimizerCase"]
 

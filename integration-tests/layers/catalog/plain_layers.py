@@ -3,7 +3,7 @@
 from typing import Any
 
 from layers.case import Groups, Input, LayerCase, booleans, floats, images, integers, making
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 
 __all__ = ["STATELESS", "WITH_WEIGHTS"]
 

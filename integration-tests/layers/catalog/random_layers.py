@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from layers.case import Groups, Input, LayerCase, floats, images, making
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 
 __all__ = ["RANDOM"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from layers.case import SAMPLES, Groups, LayerCase, floats, integers, words
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 
 __all__ = ["UNUSUAL", "Beside", "Counting"]
 

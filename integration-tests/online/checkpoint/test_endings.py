@@ -9,7 +9,7 @@ import wandb
 from wandb_loopback import WandbServer
 from wandb_loopback.reading import aliases, download, read_path, staged_files, versions
 from wk_checkpoint import WandbModelCheckpoint, restore
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_testing.resuming import Shuffled, Witness, random_model, same, values
 from wk_testing.scripts import run_script
 

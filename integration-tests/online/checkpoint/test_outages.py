@@ -16,7 +16,7 @@ from wandb.sdk.lib.hashutil import xxh128_file_b64
 from wandb_loopback import WandbServer
 from wandb_loopback.reading import read, staged_files, versions
 from wk_checkpoint import Retention, WandbModelCheckpoint
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_testing.resuming import Shuffled, random_model
 
 pytestmark = [pytest.mark.backend_free, pytest.mark.slow]

@@ -8,7 +8,7 @@ import wandb
 
 from wandb_loopback import WandbServer
 from wk_checkpoint import WandbModelCheckpoint, restore
-from wk_core.keras import backend
+from wk_core.compat.keras.flavour import backend
 from wk_testing.resuming import BATCHES, Shuffled, random_model, same, values
 from wk_testing.scripts import run_script
 

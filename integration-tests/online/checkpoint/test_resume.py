@@ -13,7 +13,7 @@ from wandb_loopback import WandbServer
 from wandb_loopback.half_sent import send_summary
 from wandb_loopback.reading import aliases, column, read, read_path, versions, wait_until
 from wk_checkpoint import WandbModelCheckpoint, restore
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_metrics import WandbMetricsLogger
 from wk_testing.resuming import BATCHES, Shuffled, random_model, same, values
 from wk_testing.scripts import run_script

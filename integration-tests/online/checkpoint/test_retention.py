@@ -12,7 +12,7 @@ from online.checkpoint.test_versions import Scores
 from wandb_loopback import WandbServer
 from wandb_loopback.reading import aliases, read, staged_files, versions, wait_until
 from wk_checkpoint import Retention, WandbModelCheckpoint, restore
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_testing.resuming import Shuffled, random_model
 
 pytestmark = [pytest.mark.backend_free, pytest.mark.usefixtures("wandb_server")]

@@ -12,7 +12,8 @@ from wandb.sdk.lib.hashutil import md5_file_b64
 from wandb_loopback import WandbServer
 from wandb_loopback.reading import aliases, download, read, read_path, staged_files, sync, versions
 from wk_checkpoint import WandbModelCheckpoint
-from wk_core.keras import backend, keras, sync_state
+from wk_core.compat.keras.flavour import backend, keras
+from wk_core.compat.keras.training import sync_state
 from wk_testing.resuming import BATCHES, Shuffled, Witness, random_model, same, values
 
 SCORES = [3.0, 1.0, 2.0, 1.5]

@@ -9,7 +9,7 @@ import wandb
 from wk_checkpoint import WandbModelCheckpoint, restore
 from wk_checkpoint.formats import format_for
 from wk_checkpoint.storage.storage import absolute
-from wk_core.keras import backend, keras
+from wk_core.compat.keras.flavour import backend, keras
 from wk_testing.resuming import Shuffled, random_model, same, values
 
 TENSORFLOW_CHECKPOINT, SAVED_MODEL = "tensorflow_checkpoint", "saved_model"

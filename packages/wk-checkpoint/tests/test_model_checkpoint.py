@@ -9,7 +9,7 @@ import pytest
 import wandb
 
 from wk_checkpoint import WandbModelCheckpoint, restore
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_testing.resuming import BATCHES, Shuffled, Witness, random_model, same, values
 
 

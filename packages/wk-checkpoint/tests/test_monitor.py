@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from wk_checkpoint import WandbModelCheckpoint, restore
-from wk_core.keras import LEGACY, keras
+from wk_core.compat.keras.flavour import LEGACY, keras
 from wk_testing.resuming import Shuffled, X, Y, random_model
 
 pytestmark = pytest.mark.backend_free

@@ -7,7 +7,7 @@ import pytest
 import wandb
 
 from wk_checkpoint import WandbModelCheckpoint, restore
-from wk_core.keras import LEGACY, keras
+from wk_core.compat.keras.flavour import LEGACY, keras
 from wk_metrics import WandbMetricsLogger
 from wk_testing.resuming import BATCHES, Shuffled, X, Y, random_model, same, values
 

@@ -6,7 +6,7 @@ import pytest
 
 from wk_checkpoint import WandbModelCheckpoint, restore
 from wk_checkpoint.preemption import Preemption
-from wk_core.keras import backend
+from wk_core.compat.keras.flavour import backend
 from wk_testing.resuming import BATCHES, Shuffled, X, Y, random_model, same, values
 from wk_testing.scripts import run_script
 
@@ -14,7 +14,7 @@ SCRIPT = """
 import os, signal, sys
 import wandb
 from wk_checkpoint import WandbModelCheckpoint
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_testing.resuming import X, Y, Shuffled, random_model
 
 class Terminate(keras.callbacks.Callback):
@@ -125,7 +125,7 @@ LATE = """
 import os, signal, sys
 import wandb
 from wk_checkpoint import WandbModelCheckpoint
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_testing.resuming import Shuffled, random_model
 
 hook, position, chains = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "chains"

@@ -5,7 +5,7 @@ import pytest
 import wandb
 
 from wk_checkpoint import WandbModelCheckpoint, restore
-from wk_core.keras import backend, keras
+from wk_core.compat.keras.flavour import backend, keras
 from wk_metrics import WandbMetricsLogger
 from wk_testing.resuming import BATCHES, SAMPLES, Shuffled, X, Y, random_model, same, values
 

@@ -9,7 +9,7 @@ import wandb
 
 from wk_checkpoint import CheckpointError, WandbModelCheckpoint, restore
 from wk_checkpoint.formats.keras_archive import KerasArchive
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_testing.resuming import Shuffled, Witness, X, Y, random_model, same, values
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import wandb
 
-from wk_core.epochs import epochs_of
-from wk_core.keras import backend
+from wk_core.axes import epoch_counter
+from wk_core.compat.keras.flavour import backend
 from wk_eval import WandbEvalCallback
 from wk_testing.classifier import classes, classifier, images
 from wk_testing.documented_evaluations import (
@@ -215,7 +215,7 @@ def test_callback_that_overrides_the_beginnings_leaves_the_shared_count_alone(of
     run = offline_run()
     model = fit(Tables(), epochs=3)
     fit(Own(), epochs=1, model=model)
-    assert epochs_of(run).next == 3
+    assert epoch_counter(run).next == 3
 
 
 @pytest.mark.backend_free
@@ -437,7 +437,7 @@ def test_images_are_wandbs_own_afterwards(offline_run):
 
 SCRIPT = """
 import wandb
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_eval import WandbEvalCallback
 from wk_testing.classifier import classes, classifier, images
 

@@ -6,8 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from wk_core.keras import backend
-from wk_core.keras_saving import global_seed_generator
+from wk_core.compat.keras.flavour import backend, global_seed_generator
 from wk_eval import (
     ClassificationEval,
     DetectionEval,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_metrics import WandbMetricsLogger
 from wk_testing.training import BATCH_SIZE, STEPS, counting_model, executions, fit, numbered_batches
 

@@ -15,7 +15,7 @@ from wk_testing.wandb_file import read_run
 BODY = """
 import wandb
 from wk_testing.training import counting_model, fit
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_metrics import WandbMetricsLogger
 
 class Interrupt(keras.callbacks.Callback):

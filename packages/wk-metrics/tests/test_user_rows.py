@@ -75,7 +75,7 @@ def test_an_epochs_row_is_not_held_back_until_the_next(offline_run):
 WITH_BATCH_ROWS = """
 import time
 import wandb
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_metrics import WandbMetricsLogger
 from wk_testing.training import counting_model, fit
 

@@ -13,7 +13,7 @@ from wk_checkpoint import filepath
 from wk_checkpoint.formats import Format
 from wk_checkpoint.monitor import MonitorResult
 from wk_core.artifacts import check_name
-from wk_core.keras import backend, keras
+from wk_core.compat.keras.flavour import backend, keras
 
 __all__ = ["ARTIFACT_TYPE", "OWN_ALIAS", "Checkpoint", "CheckpointStep", "artifact_name"]
 

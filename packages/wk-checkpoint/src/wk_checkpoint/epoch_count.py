@@ -6,7 +6,7 @@ from typing import Any
 
 import wandb
 
-from wk_core.epochs import Epochs, epochs_of
+from wk_core.axes import EpochCounter, epoch_counter
 
 __all__ = ["EpochCount"]
 
@@ -35,8 +35,8 @@ class EpochCount:
     ) -> None:
         self._run = run
         self._counts = {
-            "run": epochs_of(run) if goes_on else Epochs(),
-            "model": _epochs_of_model(run, model) if goes_on else Epochs(),
+            "run": epoch_counter(run) if goes_on else EpochCounter(),
+            "model": _epochs_of_model(run, model) if goes_on else EpochCounter(),
         }
         self._take_resumed = take_resumed
         self._offsets: dict[str, int] | None = None
@@ -66,10 +66,10 @@ class EpochCount:
         return dict(self._next)
 
 
-def _epochs_of_model(run: wandb.Run, model: Any) -> Epochs:
-    return _of_models.setdefault(run, weakref.WeakKeyDictionary()).setdefault(model, Epochs())
+def _epochs_of_model(run: wandb.Run, model: Any) -> EpochCounter:
+    return _of_models.setdefault(run, weakref.WeakKeyDictionary()).setdefault(model, EpochCounter())
 
 
-_of_models: "weakref.WeakKeyDictionary[wandb.Run, weakref.WeakKeyDictionary[Any, Epochs]]" = (
+_of_models: "weakref.WeakKeyDictionary[wandb.Run, weakref.WeakKeyDictionary[Any, EpochCounter]]" = (
     weakref.WeakKeyDictionary()
 )

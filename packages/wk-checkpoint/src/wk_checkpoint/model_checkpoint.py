@@ -15,10 +15,10 @@ from wk_checkpoint.retention import LocalFiles, Retention
 from wk_checkpoint.schedule import BatchInterval, check_save_freq
 from wk_checkpoint.session import CheckpointSession, Settings, await_fit
 from wk_checkpoint.storage.storage import storage_at
-from wk_core.callbacks import leave_to_keras
-from wk_core.copying import WithoutItsRun
-from wk_core.keras import keras
-from wk_core.metric_direction import Direction
+from wk_core.callback import RunCallback
+from wk_core.compat.keras.flavour import keras
+from wk_core.compat.keras.hooks import restore_default_hook
+from wk_core.monitor import Direction
 from wk_core.process import this_process
 
 __all__ = ["WandbModelCheckpoint"]
@@ -26,7 +26,7 @@ __all__ = ["WandbModelCheckpoint"]
 _KERAS_FILEPATH: Final = {True: "model.weights.h5", False: "model.keras"}
 
 
-class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # type: ignore[misc]  # Keras ships no types
+class WandbModelCheckpoint(RunCallback, keras.callbacks.ModelCheckpoint):  # type: ignore[misc]  # Keras ships no types
     """Saves a model, or its weights, while it trains, and logs each checkpoint as an artifact.
 
     It is a `keras.callbacks.ModelCheckpoint` with the same arguments. Each checkpoint becomes a
@@ -159,9 +159,9 @@ class WandbModelCheckpoint(WithoutItsRun, keras.callbacks.ModelCheckpoint):  # t
             None if retention is None else LocalFiles(retention),
         )
         if save_freq == "epoch" and not preemption:
-            leave_to_keras(self, WandbModelCheckpoint, "on_train_batch_end")
+            restore_default_hook(self, WandbModelCheckpoint, "on_train_batch_end")
         if not preemption:
-            leave_to_keras(self, WandbModelCheckpoint, "on_test_batch_end")
+            restore_default_hook(self, WandbModelCheckpoint, "on_test_batch_end")
         self._report_to(run)
         if artifact is None and not self._session.run.disabled:
             await_fit(self, self._session.run)

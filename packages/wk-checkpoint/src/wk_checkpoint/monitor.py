@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from wk_core.keras import LEGACY, keras
-from wk_core.metric_direction import Direction, direction_of
+from wk_core.compat.keras.flavour import LEGACY, keras
+from wk_core.monitor import Direction, metric_direction
 
 __all__ = ["Monitor", "MonitorResult", "numbers_in"]
 
@@ -101,7 +101,7 @@ class Monitor:
         if callback.monitor_op is not None:
             return True
         known = callback.mode in ("min", "max")
-        direction = callback.mode if known else direction_of(callback.monitor, model)
+        direction = callback.mode if known else metric_direction(callback.monitor, model)
         if direction is not None:
             self._set_direction(direction)
             return True

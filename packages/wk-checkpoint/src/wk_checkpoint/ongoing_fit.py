@@ -12,7 +12,7 @@ from wk_checkpoint.checkpoint import Checkpoint, CheckpointStep
 from wk_checkpoint.epoch_count import EpochCount
 from wk_checkpoint.monitor import MonitorResult
 from wk_checkpoint.schedule import BatchInterval
-from wk_core.callbacks import calling_list, calling_lists
+from wk_core.compat.keras.hooks import current_callback_list, current_callback_lists
 
 __all__ = ["OngoingFit", "OngoingFits"]
 
@@ -58,7 +58,7 @@ class OngoingFits:
 
     def begin(self, fit: OngoingFit) -> OngoingFit:
         """Adds a `fit`, and removes those that have raised: no longer in the call stack."""
-        waiting = [each for each in calling_lists() if each is not fit.caller]
+        waiting = [each for each in current_callback_lists() if each is not fit.caller]
         self._fits = [each for each in self._fits if any(each.caller is one for one in waiting)]
         if self._fits and fit.interval is not None:
             # The outer `fit` goes on with its own count.
@@ -73,7 +73,7 @@ class OngoingFits:
 
     def at_epoch(self) -> OngoingFit | None:
         """Returns the `fit` whose epoch begins or ends; removes those within it, which are over."""
-        caller = calling_list()
+        caller = current_callback_list()
         if any(each.caller is caller for each in self._fits):
             while self._fits[-1].caller is not caller:
                 self._fits.pop()

@@ -12,9 +12,10 @@ from wk_checkpoint.ongoing_fit import OngoingFit, OngoingFits
 from wk_checkpoint.preemption import Preemption
 from wk_checkpoint.progress import Progress
 from wk_checkpoint.storage.storage import absolute
-from wk_core.keras import LEGACY, sync_state
-from wk_core.metric_direction import Direction
-from wk_core.optimizers import trained_batches
+from wk_core.compat.keras.flavour import LEGACY
+from wk_core.compat.keras.optimizers import trained_batches
+from wk_core.compat.keras.training import sync_state
+from wk_core.monitor import Direction
 
 __all__ = ["CheckpointPlanner"]
 

@@ -22,8 +22,8 @@ from wk_checkpoint.saver import wait_for_savers
 from wk_checkpoint.state import model_state, training_state
 from wk_checkpoint.state.training_state import TrainingState
 from wk_checkpoint.storage.storage import is_remote, storage_at
+from wk_core.distribution import scope_of
 from wk_core.run import is_silent, resolve_run
-from wk_core.strategy import scope_of
 
 __all__ = ["restore"]
 

@@ -19,10 +19,10 @@ from wk_checkpoint.retention import LocalFiles
 from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
 from wk_checkpoint.snapshot.recorder import CheckpointRecorder
 from wk_checkpoint.storage.storage import Storage, storage_at
-from wk_core.background import Background
-from wk_core.keras import sync_state
-from wk_core.spread import is_split
-from wk_core.strategy import workers_strategy
+from wk_core.compat.keras.sharding import is_sharded
+from wk_core.compat.keras.training import sync_state
+from wk_core.distribution import workers_strategy
+from wk_core.task_queue import TaskQueue
 
 __all__ = ["CollectiveSaver", "Saver", "requires_collective_save", "wait_for_savers"]
 
@@ -58,7 +58,7 @@ class Saver:
         self._in_background = in_background
         self._say = say
         self._recorder = CheckpointRecorder(format, in_background=in_background)
-        self._background = Background("wk_checkpoint.saver", capacity=1)
+        self._background = TaskQueue("wk_checkpoint.saver", capacity=1)
         self._nothing_was_reported = False
         self._last: Storage | None = None
         _SAVERS.add(self)
@@ -209,7 +209,7 @@ class CollectiveSaver(Saver):
 
 def requires_collective_save(model: Any) -> bool:
     """Returns whether all processes must take part when one of them saves a model."""
-    return workers_strategy(model) is not None or is_split(model)
+    return workers_strategy(model) is not None or is_sharded(model)
 
 
 def wait_for_savers() -> None:

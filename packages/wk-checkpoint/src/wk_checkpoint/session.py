@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import wandb
+from wk_core.compat.wandb.run_hooks import before_finish
 
 from wk_checkpoint.artifacts.version_logger import VersionLogger
 from wk_checkpoint.checkpoint import artifact_name
@@ -18,10 +19,10 @@ from wk_checkpoint.preemption import Preemption
 from wk_checkpoint.progress import Progress
 from wk_checkpoint.retention import Retention
 from wk_checkpoint.saver import CollectiveSaver, Saver, requires_collective_save
-from wk_core.callbacks import after_all, calling_list
-from wk_core.keras import LEGACY
+from wk_core.compat.keras.flavour import LEGACY
+from wk_core.compat.keras.hooks import call_after_all, current_callback_list
 from wk_core.process import this_process
-from wk_core.run import before_finish, is_silent
+from wk_core.run import is_silent
 
 __all__ = ["CheckpointSession", "Settings", "await_fit"]
 
@@ -117,15 +118,15 @@ class CheckpointSession:
 
     def follow_caller(self) -> None:
         """Registers with the `CallbackList` at work, to save after the hooks of all callbacks."""
-        self.planner.caller = caller = calling_list()
+        self.planner.caller = caller = current_callback_list()
         if LEGACY or caller is None:
             return
         save = partial(self._save_pending_of, caller)
-        after_all(caller, "on_epoch_end", save)
+        call_after_all(caller, "on_epoch_end", save)
         if self._progress.interval is not None or self.preemption is not None:
-            after_all(caller, "on_train_batch_end", save)
+            call_after_all(caller, "on_train_batch_end", save)
         if self.preemption is not None:
-            after_all(caller, "on_test_batch_end", save)
+            call_after_all(caller, "on_test_batch_end", save)
 
     def begin_fit(self) -> None:
         """Begins a `fit`, whatever became of an earlier one.

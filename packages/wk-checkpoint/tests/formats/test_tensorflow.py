@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wk_checkpoint import MissingTensorFlowError, WandbModelCheckpoint, restore
-from wk_core.keras import backend, keras
+from wk_core.compat.keras.flavour import backend, keras
 from wk_testing.resuming import Shuffled, X, random_model, same, values
 
 tf = pytest.importorskip("tensorflow")

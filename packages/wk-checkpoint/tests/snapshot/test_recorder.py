@@ -5,7 +5,7 @@ import pytest
 import wandb
 
 from wk_checkpoint import CheckpointError, WandbModelCheckpoint
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_testing.saving import X, assert_same_file, both, fit
 
 

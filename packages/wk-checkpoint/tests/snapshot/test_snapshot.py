@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from wk_checkpoint import restore
-from wk_core.keras import backend, keras
-from wk_core.keras_saving import values_of
+from wk_core.compat.keras.flavour import backend, keras, values_of
 from wk_testing.saving import X, assert_same_file, assert_same_state, both, fit, gone_on, pair
 
 

@@ -5,7 +5,7 @@ import pytest
 import wandb
 
 from wk_checkpoint import WandbModelCheckpoint, restore
-from wk_core.keras import backend, keras
+from wk_core.compat.keras.flavour import backend, keras
 from wk_testing.saving import X, assert_same_file, assert_same_state, both, fit
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from wk_checkpoint import UnserializableModelError, WandbModelCheckpoint
 from wk_checkpoint.state.serialization import decode, encode
-from wk_core.keras import backend, keras
+from wk_core.compat.keras.flavour import backend, keras
 from wk_testing.saving import (
     Pair,
     assert_same_file,

@@ -8,7 +8,7 @@ import pytest
 from wk_checkpoint import WandbModelCheckpoint, restore
 from wk_checkpoint.state import random_state
 from wk_checkpoint.state.serialization import decode, encode
-from wk_core.keras import backend, keras
+from wk_core.compat.keras.flavour import backend, keras
 from wk_testing.saving import X, Y, assert_same_state, fit
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from wk_checkpoint import WandbModelCheckpoint
 from wk_checkpoint.storage.local import drop_page_cache
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 
 
 def in_memory(path):

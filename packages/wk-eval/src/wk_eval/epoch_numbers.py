@@ -5,8 +5,7 @@ from typing import Any
 
 import wandb
 
-from wk_core.axes import define_axis, last_row
-from wk_core.epochs import epochs_of
+from wk_core.axes import define_axis, epoch_counter, last_row
 
 
 class EpochNumbers:
@@ -21,7 +20,7 @@ class EpochNumbers:
     def __init__(self, run: wandb.Run, prefix: str | None) -> None:
         self._run = run
         self._key = None if prefix is None else f"{prefix}/epoch"
-        self._shared = epochs_of(run)
+        self._shared = epoch_counter(run)
         if self._key is not None:
             self._shared.add_axis(self._key)
             if not run.disabled:

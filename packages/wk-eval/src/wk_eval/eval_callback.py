@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import wandb
+from wk_core.compat.wandb.run_hooks import has_finished
 
-from wk_core.copying import WithoutItsRun
-from wk_core.keras import keras
-from wk_core.run import has_finished
+from wk_core.callback import RunCallback
+from wk_core.compat.keras.flavour import keras
 from wk_eval.arguments import checked_aliases, checked_columns, checked_every
 from wk_eval.data.predictor import Predictor
 from wk_eval.epoch_numbers import EpochNumbers
@@ -18,7 +18,7 @@ from wk_eval.tables.spooled_table import SpooledTable
 from wk_eval.tables.table_logger import TableLogger
 
 
-class WandbEvalCallback(WithoutItsRun, keras.callbacks.Callback, abc.ABC):  # type: ignore[misc]  # Keras ships no types
+class WandbEvalCallback(RunCallback, keras.callbacks.Callback, abc.ABC):  # type: ignore[misc]  # Keras ships no types
     """Base class of callbacks that log a model's predictions to W&B, example by example.
 
     A subclass fills two tables. `add_ground_truth` fills the data table, once, when training

@@ -10,7 +10,7 @@ import pytest
 import wandb
 from PIL import Image
 
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_eval import WandbEvalCallback
 from wk_eval.tables.image import TableImage, deferred_images
 from wk_eval.tables.pixel_source import PixelSource

@@ -176,7 +176,7 @@ def test_rows_cannot_be_set(log):
 
 def test_filling_waits_where_storing_cannot_keep_up(offline_run, monkeypatch):
     monkeypatch.setattr("wk_eval.tables.spooled_table._CHUNK_IMAGES", 2)
-    monkeypatch.setattr("wk_core.row_log._CAPACITY", 3)
+    monkeypatch.setattr("wk_core.async_logger._CAPACITY", 3)
     log = TableLogger(offline_run(), "Test")
     gate, table = threading.Event(), log.table(["image"], mixed=True)
     log.submit(gate.wait)

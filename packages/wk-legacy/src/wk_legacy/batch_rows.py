@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from wk_core.keras import steps_per_execution
-from wk_core.optimizers import batches_trained, counting_optimizer
+from wk_core.compat.keras.flavour import steps_per_execution
+from wk_core.compat.keras.optimizers import batches_trained, counting_optimizer
 from wk_metrics.batches import EpochBatches
 
 

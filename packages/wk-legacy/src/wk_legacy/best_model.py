@@ -14,7 +14,7 @@ from wk_checkpoint.checkpoint import Checkpoint
 from wk_checkpoint.formats import format_for
 from wk_checkpoint.ongoing_fit import OngoingFit
 from wk_core.description import in_a_line
-from wk_core.metric_direction import Direction, direction_of
+from wk_core.monitor import Direction, metric_direction
 
 # W&B accepts names of up to 128 characters.
 _LONGEST_RUN_NAME: Final = 128 - len("model-")
@@ -66,7 +66,7 @@ class BestValue:
         return True
 
     def _infer_direction(self, model: Any) -> Direction:
-        direction = direction_of(self._monitor, model)
+        direction = metric_direction(self._monitor, model)
         if direction is None:
             raise ValueError(
                 "WandbCallback cannot tell whether less or more of the monitored metric is "

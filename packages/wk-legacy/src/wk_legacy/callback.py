@@ -6,16 +6,16 @@ from typing import Any, ClassVar, Literal
 
 import wandb
 
-from wk_core.alone import check_alone
-from wk_core.callbacks import leave_to_keras
-from wk_core.copying import WithoutItsRun
-from wk_core.keras import keras
+from wk_core.callback import RunCallback
+from wk_core.compat.keras.flavour import keras
+from wk_core.compat.keras.hooks import restore_default_hook
+from wk_core.distribution import check_alone
 from wk_legacy.arguments import Arguments
 from wk_legacy.migration import refuse_unknown, with_today_names
 from wk_legacy.training_log import TrainingLog
 
 
-class WandbCallback(WithoutItsRun, keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+class WandbCallback(RunCallback, keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
     """Logs metrics and the best model, and on request gradients, weights and predictions.
 
     It is the callback that W&B removed in wandb 0.27.1, for code that uses it.
@@ -155,7 +155,7 @@ class WandbCallback(WithoutItsRun, keras.callbacks.Callback):  # type: ignore[mi
         given |= unknown
         self._arguments = Arguments(**{name: given[name] for name in names})
         if self._arguments.batch_frequency is None:
-            leave_to_keras(self, WandbCallback, "on_train_batch_end")
+            restore_default_hook(self, WandbCallback, "on_train_batch_end")
         self._report_to(run)
 
     def _bind(self, run: wandb.Run) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import wandb
 
-from wk_core.callbacks import argument_of_fit
+from wk_core.compat.keras.hooks import fit_argument
 from wk_legacy.arguments import Arguments
 from wk_legacy.images.example_images import ExampleImages
 from wk_legacy.tables.evaluation_tables import EvaluationTables
@@ -42,7 +42,7 @@ def build_components_of_fit(arguments: Arguments, run: wandb.Run) -> list[RowSou
     """
     if arguments.data is not None or not (arguments.wants_images or arguments.log_evaluation):
         return []
-    data = argument_of_fit("validation_data")
+    data = fit_argument("validation_data")
     if data is None:
         asked = "log_evaluation=True" if arguments.log_evaluation else "input_type or output_type"
         raise ValueError(
@@ -57,7 +57,7 @@ def build_components_of_fit(arguments: Arguments, run: wandb.Run) -> list[RowSou
         )
     if isinstance(data, tuple):
         data = tuple(each for each in data if each is not None)  # without sample weights
-    steps = arguments.validation_steps or argument_of_fit("validation_steps")
+    steps = arguments.validation_steps or fit_argument("validation_steps")
     return _build_for_data(arguments, run, data, steps)
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import wandb
 
-from wk_core.keras import sync_state
+from wk_core.async_logger import AsyncLogger
+from wk_core.compat.keras.training import sync_state
 from wk_core.logs import NumberFilter
-from wk_core.row_log import RowLog
 from wk_legacy.arguments import Arguments
 from wk_legacy.batch_rows import BatchRows
 from wk_legacy.best_model import BestModel, BestValue
@@ -46,7 +46,7 @@ class TrainingLog:
                 verbose=arguments.verbose,
             )
         self._model_info_is_due = arguments.save_graph or arguments.compute_flops
-        self._rows: RowLog | None = None
+        self._rows: AsyncLogger | None = None
         self._batches: BatchRows | None = None
 
     @property
@@ -76,7 +76,7 @@ class TrainingLog:
             self._components_of_fit = build_components_of_fit(self._arguments, self._run)
         for component in self._all_components:
             component.begin(self._model)
-        self._rows = RowLog(self._run, type(self._owner).__name__)
+        self._rows = AsyncLogger(self._run, type(self._owner).__name__)
         frequency = self._arguments.batch_frequency
         if frequency is not None:
             steps = (self._owner.params or {}).get("steps")
@@ -148,9 +148,9 @@ class TrainingLog:
         return self._owner.model
 
     @property
-    def _open_rows(self) -> RowLog:
+    def _open_rows(self) -> AsyncLogger:
         if self._rows is None:  # a custom loop that does not call `on_train_begin`
-            self._rows = RowLog(self._run, type(self._owner).__name__)
+            self._rows = AsyncLogger(self._run, type(self._owner).__name__)
         return self._rows
 
     def _close(self) -> None:

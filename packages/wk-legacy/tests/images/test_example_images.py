@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wk_core.keras import backend
+from wk_core.compat.keras.flavour import backend
 from wk_legacy import WandbCallback
 from wk_legacy.images.rendering import default_colors
 from wk_testing.resuming import X as NUMBERS

@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any, Final
 
 import wandb
+from wk_core.compat.wandb.run_hooks import before_finish
 
-from wk_core.background import Background
-from wk_core.keras import backend
-from wk_core.run import before_finish
+from wk_core.compat.keras.flavour import backend
+from wk_core.task_queue import TaskQueue
 from wk_metrics.batches import EpochBatches, Execution, Frequency
 from wk_metrics.learning_rate.rates import LazyValue
 from wk_metrics.learning_rate.tracker import LearningRates
@@ -70,7 +70,7 @@ class BatchLogger:
         self._newest: int | None = None  # first batch of the newest execution
         self._pooled = backend() != "tensorflow"
         self._trainer = threading.get_ident()
-        self._background = Background("wk_metrics.batch_logger", capacity=_CAPACITY)
+        self._background = TaskQueue("wk_metrics.batch_logger", capacity=_CAPACITY)
         self._has_written = False
         self._leaves_open = False
         self._is_closed = False

@@ -6,10 +6,11 @@ from typing import Any
 
 import wandb
 
-from wk_core.callbacks import is_in_fit
-from wk_core.keras import samples_seen, steps_per_execution
-from wk_core.optimizers import batches_trained, counting_optimizer
-from wk_core.strategy import workers_strategy
+from wk_core.compat.keras.flavour import steps_per_execution
+from wk_core.compat.keras.hooks import is_in_fit
+from wk_core.compat.keras.optimizers import batches_trained, counting_optimizer
+from wk_core.compat.keras.training import samples_seen
+from wk_core.distribution import workers_strategy
 from wk_metrics.batch_logger import BatchLogger
 from wk_metrics.batches import Frequency
 from wk_metrics.global_step import StartingPoint, global_step_of

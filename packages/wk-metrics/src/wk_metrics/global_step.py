@@ -10,9 +10,8 @@ from typing import Any
 
 import wandb
 
-from wk_core.axes import last_logged
-from wk_core.epochs import Epochs, epochs_of
-from wk_core.optimizers import batches_trained
+from wk_core.axes import EpochCounter, epoch_counter, last_logged
+from wk_core.compat.keras.optimizers import batches_trained
 
 
 @dataclass
@@ -57,7 +56,7 @@ class GlobalStep:
         optimizer: The optimizer that `ahead` refers to.
     """
 
-    epochs: Epochs
+    epochs: EpochCounter
     next_batch: int | None = None
     ahead: int = 0
     optimizer: "weakref.ref[Any] | None" = None
@@ -134,7 +133,7 @@ class GlobalStep:
 def global_step_of(run: wandb.Run) -> GlobalStep:
     """Returns the `GlobalStep` that all callbacks of a run share."""
     if run not in _global_steps:
-        epochs = epochs_of(run)
+        epochs = epoch_counter(run)
         epochs.add_axis("epoch/epoch")
         _global_steps[run] = GlobalStep(epochs)
     return _global_steps[run]

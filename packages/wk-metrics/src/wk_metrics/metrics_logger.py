@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Literal
 
 import wandb
 
-from wk_core.callbacks import leave_to_keras
-from wk_core.copying import WithoutItsRun
-from wk_core.keras import keras
+from wk_core.callback import RunCallback
+from wk_core.compat.keras.flavour import keras
+from wk_core.compat.keras.hooks import restore_default_hook
 from wk_core.run import resolve_run
 from wk_metrics.batches import Frequency, LogFreq
 from wk_metrics.fit_logger import MetricsSettings
@@ -16,7 +16,7 @@ from wk_metrics.global_step import StartingPoint
 from wk_metrics.metrics_session import MetricsSession
 
 
-class WandbMetricsLogger(WithoutItsRun, keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+class WandbMetricsLogger(RunCallback, keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
     """Logs the metrics and the learning rate of a training to W&B.
 
     At the end of every epoch, it logs what Keras reports under `epoch/`, with the x axis
@@ -99,8 +99,8 @@ class WandbMetricsLogger(WithoutItsRun, keras.callbacks.Callback):  # type: igno
         self._start = StartingPoint.parse(initial_global_step)
         self._evaluates_alone = False
         if not (self._settings.logs_batches or self._settings.measures_throughput):
-            leave_to_keras(self, WandbMetricsLogger, "on_train_batch_begin")
-            leave_to_keras(self, WandbMetricsLogger, "on_train_batch_end")
+            restore_default_hook(self, WandbMetricsLogger, "on_train_batch_begin")
+            restore_default_hook(self, WandbMetricsLogger, "on_train_batch_end")
         self._report_to(run)
 
     def _resolve(self, run: wandb.Run | None) -> wandb.Run:

@@ -7,7 +7,7 @@ from typing import Any
 import wandb
 
 from wk_core.axes import define_axis
-from wk_core.callbacks import after_all, before_all, calling_list
+from wk_core.compat.keras.hooks import call_after_all, call_before_all, current_callback_list
 from wk_core.process import this_process
 from wk_metrics.fit_logger import FitLogger, MetricsSettings
 from wk_metrics.global_step import StartingPoint, global_step_of
@@ -59,7 +59,7 @@ class MetricsSession:
             return
         self.end_fit()
         self._begin_fit(model, params)
-        self._follow(calling_list())
+        self._follow(current_callback_list())
         self._log_model_info(model)
 
     def begin_epoch(self, model: Any, params: Mapping[str, Any] | None, epoch: int) -> None:
@@ -161,9 +161,9 @@ class MetricsSession:
             return
         self._callbacks = weakref.ref(callbacks)
         self._reads_batches = False
-        before_all(callbacks, "on_epoch_begin", self._complete_row)
-        after_all(callbacks, "on_epoch_begin", self._refresh_rates)
-        before_all(callbacks, "on_epoch_end", self._read_epoch)
+        call_before_all(callbacks, "on_epoch_begin", self._complete_row)
+        call_after_all(callbacks, "on_epoch_begin", self._refresh_rates)
+        call_before_all(callbacks, "on_epoch_end", self._read_epoch)
         self._follow_batches()
 
     def _follow_batches(self) -> None:
@@ -172,7 +172,7 @@ class MetricsSession:
             return
         if self.fit.must_read_batches:
             self._reads_batches = True
-            before_all(callbacks, "on_train_batch_end", self._read_batch)
+            call_before_all(callbacks, "on_train_batch_end", self._read_batch)
 
     def _complete_row(self, *_: Any, **__: Any) -> None:
         if self.fit is not None:

@@ -7,15 +7,15 @@ from typing import Any, ClassVar
 
 import wandb
 
-from wk_core.alone import check_alone
-from wk_core.copying import WithoutItsRun
-from wk_core.epochs import epochs_of
-from wk_core.keras import keras
-from wk_core.row_log import RowLog
+from wk_core.async_logger import AsyncLogger
+from wk_core.axes import epoch_counter
+from wk_core.callback import RunCallback
+from wk_core.compat.keras.flavour import keras
+from wk_core.distribution import check_alone
 from wk_metrics.row_source import RowFactory, RowSource
 
 
-class PeriodicLogger(WithoutItsRun, keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+class PeriodicLogger(RunCallback, keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
     """Logs a row source as a row of its own, at the end of every `every`-th epoch.
 
     Args:
@@ -79,8 +79,8 @@ class _Session:
         self._run = run
         self._source = source
         self._name = name
-        self._rows: RowLog | None = None
-        self._epochs = epochs_of(run)
+        self._rows: AsyncLogger | None = None
+        self._epochs = epoch_counter(run)
         self._epochs.add_axis("epoch")
         self._epoch_offset: int | None = None
         if not run.disabled:
@@ -98,7 +98,7 @@ class _Session:
         self._epoch_offset = None
         if not self._run.disabled:
             self._source.begin(model)
-            self._rows = RowLog(self._run, self._name)
+            self._rows = AsyncLogger(self._run, self._name)
 
     def begin_epoch(self, epoch: int) -> None:
         """Works out the number of the first epoch in the whole training."""

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from wk_core.keras import backend
+from wk_core.compat.keras.flavour import backend
 
 
 class Throughput:

@@ -8,7 +8,7 @@ import pytest
 import wandb
 
 import wk_metrics.learning_rate.tracker
-from wk_core.optimizers import find_optimizers
+from wk_core.compat.keras.optimizers import find_optimizers
 from wk_metrics import WandbMetricsLogger
 
 BACKEND = keras.backend.backend()

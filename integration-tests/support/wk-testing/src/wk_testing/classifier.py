@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 
 CLASSES = 3
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from wk_core.keras import backend
+from wk_core.compat.keras.flavour import backend
 
 __all__ = ["interruptions"]
 

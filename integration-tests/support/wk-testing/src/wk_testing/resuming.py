@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from wk_core.keras import PyDataset, keras
-from wk_core.keras_saving import seed_variables, values_of
+from wk_core.compat.keras.flavour import PyDataset, keras, seed_variables, values_of
 
 SAMPLES, BATCH = 64, 8
 BATCHES = SAMPLES // BATCH

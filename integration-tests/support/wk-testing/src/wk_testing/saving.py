@@ -8,9 +8,8 @@ import h5py
 import numpy as np
 
 from wk_checkpoint import WandbModelCheckpoint, restore
-from wk_core.keras import keras
-from wk_core.keras_saving import values_of
-from wk_core.saved_objects import SavedObjects, own_variables
+from wk_core.compat.keras.flavour import keras, values_of
+from wk_core.compat.keras.saved_objects import SavedObjects, own_variables
 
 X = np.random.default_rng(0).random((16, 4)).astype("float32")
 Y = X.sum(1, keepdims=True)

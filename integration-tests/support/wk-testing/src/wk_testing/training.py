@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from wk_core.keras import backend, keras
+from wk_core.compat.keras.flavour import backend, keras
 
 BATCH_SIZE = 4
 STEPS = 10

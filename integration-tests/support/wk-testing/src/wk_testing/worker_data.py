@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from wk_core.keras import PyDataset
-from wk_core.worker import WorkerRun
+from wk_core.compat.keras.flavour import PyDataset
+from wk_core.worker.worker_run import WorkerRun
 from wk_testing.workers import report
 
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from wk_core.worker import WorkerRun
+from wk_core.worker.worker_run import WorkerRun
 
 CONFIG: Final = {"batch_size": 4, "optimizer": {"name": "adam", "rates": [0.1, {"last": 0.01}]}}
 

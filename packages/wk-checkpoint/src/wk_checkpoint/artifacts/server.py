@@ -7,7 +7,7 @@ from typing import Any
 import wandb
 
 from wk_checkpoint.checkpoint import ARTIFACT_TYPE
-from wk_core.run import api_of, is_silent
+from wk_core.run import api_for_run, is_silent
 
 __all__ = [
     "download",
@@ -37,7 +37,7 @@ def uploaded_version(run: wandb.Run, name: str) -> wandb.Artifact | None:
             "there are paths and the run's own checkpoints, by their aliases."
         )
     try:
-        api = api_of(run)
+        api = api_for_run(run)
         if not api.artifact_exists(name, type=ARTIFACT_TYPE):
             return None
         version: wandb.Artifact = api.artifact(name, type=ARTIFACT_TYPE)
@@ -52,7 +52,7 @@ def uploaded_version(run: wandb.Run, name: str) -> wandb.Artifact | None:
 
 def uploaded_aliases(run: wandb.Run, artifact: str) -> Iterator[str]:
     """Yields the aliases of an artifact's versions, `artifact` being `"entity/project/name"`."""
-    api = api_of(run)
+    api = api_for_run(run)
     if api.artifact_collection_exists(artifact, ARTIFACT_TYPE):
         for version in api.artifacts(ARTIFACT_TYPE, artifact):
             yield from version.aliases

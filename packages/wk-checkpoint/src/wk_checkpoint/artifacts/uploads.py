@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import wandb
+from wk_core.compat.wandb.run_hooks import after_finish, finish_timed_out
 
 from wk_checkpoint.artifacts.server import is_transient
 from wk_checkpoint.artifacts.staging import StagedVersion
 from wk_checkpoint.checkpoint import OWN_ALIAS
 from wk_checkpoint.errors import CheckpointError
 from wk_checkpoint.retention import Retention, SavedCheckpoint, select_expired
-from wk_core.background import Background
-from wk_core.run import after_finish, has_given_up
+from wk_core.task_queue import TaskQueue
 
 __all__ = ["Uploads"]
 
@@ -35,7 +35,7 @@ class Uploads:
     def __init__(self, run: wandb.Run, retention: Retention | None) -> None:
         self._run = run
         self._retention = retention
-        self._background = Background("wk_checkpoint.uploads", capacity=_CAPACITY)
+        self._background = TaskQueue("wk_checkpoint.uploads", capacity=_CAPACITY)
         self._finished = threading.Event()
         after_finish(run, self._close)
 
@@ -75,7 +75,7 @@ class Uploads:
 
     def _close(self) -> None:
         self._finished.set()
-        if has_given_up(self._run):
+        if finish_timed_out(self._run):
             # The server is away: each request would take wandb 19 seconds.
             self._background.abandon()
             wandb.termwarn("WandbModelCheckpoint: what was not uploaded in time is kept here.")

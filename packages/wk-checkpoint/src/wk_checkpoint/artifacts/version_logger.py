@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import wandb
+from wk_core.compat.wandb.artifacts import log_without_asking
+from wk_core.compat.wandb.run_hooks import has_finished
 
 from wk_checkpoint.artifacts.best_version import best_version_of
 from wk_checkpoint.artifacts.staging import StagedVersion, orphaned_versions, stage
@@ -11,8 +13,7 @@ from wk_checkpoint.artifacts.uploads import Uploads
 from wk_checkpoint.checkpoint import ARTIFACT_TYPE, Checkpoint
 from wk_checkpoint.formats import Format
 from wk_checkpoint.retention import Retention
-from wk_core.artifacts import log_artifact, log_without_asking
-from wk_core.run import has_finished
+from wk_core.artifacts import log_artifact
 
 __all__ = ["VersionLogger"]
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
 from wk_checkpoint.snapshot.snapshot import Snapshot
-from wk_core.saved_objects import SavedObject
+from wk_core.compat.keras.saved_objects import SavedObject
 
 __all__ = ["Format"]
 

@@ -10,10 +10,9 @@ from wk_checkpoint.formats.weights import read_state, require_built, write_state
 from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
 from wk_checkpoint.snapshot.replica import ModelReplica
 from wk_checkpoint.snapshot.snapshot import Snapshot
-from wk_core.keras import LEGACY
-from wk_core.keras_saving import load_optimizer_from_hdf5
-from wk_core.optimizers import unwrap_optimizer
-from wk_core.saved_objects import SavedObject
+from wk_core.compat.keras.flavour import LEGACY, load_hdf5_optimizer
+from wk_core.compat.keras.optimizers import unwrap_optimizer
+from wk_core.compat.keras.saved_objects import SavedObject
 
 __all__ = ["HDF5File"]
 
@@ -58,4 +57,4 @@ class HDF5File:
         # Keras 2 cannot load that of a `LossScaleOptimizer`; `model_state.keras_2` restores it.
         if optimizer is not None and not (LEGACY and unwrap_optimizer(optimizer) is not optimizer):
             with h5py.File(path, "r") as file:
-                load_optimizer_from_hdf5(optimizer, file)
+                load_hdf5_optimizer(optimizer, file)

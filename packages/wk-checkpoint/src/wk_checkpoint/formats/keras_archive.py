@@ -13,8 +13,8 @@ from wk_checkpoint.formats.zip_entry import ArchiveFile, entry_in_place
 from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
 from wk_checkpoint.snapshot.snapshot import Snapshot
 from wk_checkpoint.state.serialization import STATE_NAME, decode, serialize_model
-from wk_core.keras import keras
-from wk_core.saved_objects import SavedObject, write_hdf5_weights
+from wk_core.compat.keras.flavour import keras
+from wk_core.compat.keras.saved_objects import SavedObject, write_hdf5_weights
 
 __all__ = ["KerasArchive"]
 

@@ -19,10 +19,10 @@ from wk_checkpoint.formats.weights import WeightsFile
 from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
 from wk_checkpoint.snapshot.replica import ModelReplica
 from wk_checkpoint.snapshot.snapshot import Snapshot
+from wk_core.compat.keras.flavour import LEGACY, backend
+from wk_core.compat.keras.saved_objects import SavedObject
+from wk_core.compat.keras.saving import export_saved_model
 from wk_core.description import in_a_line
-from wk_core.keras import LEGACY, backend
-from wk_core.keras_saving import export_saved_model
-from wk_core.saved_objects import SavedObject
 
 __all__ = ["SavedModel"]
 

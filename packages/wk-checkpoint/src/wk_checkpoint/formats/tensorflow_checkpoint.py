@@ -10,8 +10,8 @@ from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
 from wk_checkpoint.snapshot.replica import ModelReplica
 from wk_checkpoint.snapshot.snapshot import Snapshot
 from wk_checkpoint.state.serialization import STATE_NAME, decode
-from wk_core.keras import backend, keras
-from wk_core.saved_objects import SavedObject
+from wk_core.compat.keras.flavour import backend, keras
+from wk_core.compat.keras.saved_objects import SavedObject
 
 __all__ = ["TensorFlowCheckpoint"]
 

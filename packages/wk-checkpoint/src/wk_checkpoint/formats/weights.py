@@ -12,8 +12,8 @@ import numpy as np
 from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
 from wk_checkpoint.snapshot.snapshot import Snapshot
 from wk_checkpoint.state.serialization import STATE_NAME, decode
-from wk_core.keras_saving import all_layers
-from wk_core.saved_objects import SavedObject, write_hdf5_weights
+from wk_core.compat.keras.graph import all_layers
+from wk_core.compat.keras.saved_objects import SavedObject, write_hdf5_weights
 
 __all__ = ["WeightsFile", "load_weights", "read_state", "require_built", "write_state"]
 

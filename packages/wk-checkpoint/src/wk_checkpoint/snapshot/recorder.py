@@ -12,10 +12,10 @@ from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
 from wk_checkpoint.snapshot.snapshot import Snapshot
 from wk_checkpoint.state import model_state, training_state
 from wk_checkpoint.state.serialization import serialize_model
-from wk_core.keras import LEGACY
-from wk_core.keras_saving import is_overridden, prepare_saving
-from wk_core.saved_objects import SavedObject, SavedObjects
-from wk_core.spread import is_split
+from wk_core.compat.keras.flavour import LEGACY
+from wk_core.compat.keras.saved_objects import SavedObject, SavedObjects
+from wk_core.compat.keras.saving import is_overridden, prepare_saving
+from wk_core.compat.keras.sharding import is_sharded
 
 __all__ = ["CheckpointRecorder"]
 
@@ -83,7 +83,7 @@ class CheckpointRecorder:
 
     def _snapshot(self, model: Any, objects: Sequence[SavedObject]) -> Snapshot | None:
         """Returns a snapshot; None if the model has to save itself while training waits."""
-        if is_split(model):
+        if is_sharded(model):
             reason = self._overridden_method(model) or self._format.blocking_reason(model)
             if reason is not None:
                 raise SplitModelError(reason)

@@ -8,9 +8,8 @@ from wk_checkpoint.errors import UnserializableModelError
 from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
 from wk_checkpoint.snapshot.snapshot import Snapshot
 from wk_checkpoint.state.serialization import serialize_model
-from wk_core.keras import keras
-from wk_core.keras_saving import without_distribution
-from wk_core.saved_objects import SavedObject
+from wk_core.compat.keras.flavour import keras, without_distribution
+from wk_core.compat.keras.saved_objects import SavedObject
 
 __all__ = ["ModelReplica"]
 

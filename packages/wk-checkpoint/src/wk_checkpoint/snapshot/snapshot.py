@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from wk_core.keras import backend, keras
-from wk_core.keras_training import frozen_value
-from wk_core.saved_objects import SavedGroup, SavedObject, own_variables, saved_values
-from wk_core.spread import whole
+from wk_core.compat.keras.flavour import backend, keras
+from wk_core.compat.keras.saved_objects import SavedGroup, SavedObject, own_variables, saved_values
+from wk_core.compat.keras.sharding import gather
+from wk_core.compat.keras.training import snapshot_value
 
 __all__ = ["Snapshot"]
 
@@ -25,11 +25,11 @@ __all__ = ["Snapshot"]
 class Snapshot:
     """What a checkpoint saves of a model, as it is now.
 
-    The training state must be in the variables (`wk_core.keras.sync_state`). If the processes of a
+    The training state must be in the variables (`wk_core.compat.keras.training.sync_state`). If the processes of a
     training share the model's variables, all of them must take the same snapshot.
 
     Args:
-        objects: The objects whose state is saved, as `wk_core.saved_objects` finds them.
+        objects: The objects whose state is saved, as `wk_core.compat.keras.saved_objects` finds them.
         live: Whether to refer to the variables instead of copying their values. Training must then
             wait until the snapshot is written.
 
@@ -56,7 +56,7 @@ class Snapshot:
         if self.live:
             return variable
         if id(variable) not in self._values:
-            self._values[id(variable)] = (variable, frozen_value(variable))
+            self._values[id(variable)] = (variable, snapshot_value(variable))
         return self._values[id(variable)][1]
 
     def add_weights(self) -> None:
@@ -80,7 +80,7 @@ class Snapshot:
     def add_extra_variables(self, one: SavedObject) -> None:
         """Adds an object's variables, which the format itself does not hold as they are."""
         if isinstance(one.holder, keras.layers.TorchModuleWrapper):
-            return  # It saves its whole module.
+            return  # It saves its gather module.
         variables = one.holder.variables if one.is_optimizer else own_variables(one.holder)
         self._extra[one.path] = [self.value_of(variable) for variable in variables]
 
@@ -123,7 +123,7 @@ class Snapshot:
         if hasattr(value, "detach"):
             return value.detach().clone()
         if backend() == "jax" and hasattr(value, "is_fully_addressable"):
-            return keras.ops.copy(whole(value))
+            return keras.ops.copy(gather(value))
         if backend() == "tensorflow" and hasattr(value, "numpy"):
             return value  # TensorFlow's tensors never change.
         return np.array(value)

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from wk_core.keras import keras
-from wk_core.keras_saving import global_seed_generator
+from wk_core.compat.keras.flavour import global_seed_generator, keras
 
 __all__ = ["capture", "capture_torch", "restore", "restore_torch"]
 

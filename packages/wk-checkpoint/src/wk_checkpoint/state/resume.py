@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from wk_checkpoint.state import random_state
-from wk_core.keras import LEGACY, PyDataset, keras
-from wk_core.keras_saving import begin_iteration, build_metrics, metric_variables
+from wk_core.compat.keras.flavour import LEGACY, PyDataset, build_metrics, keras, metric_variables
+from wk_core.compat.keras.random_state import begin_iteration
 
 __all__ = ["fit_rest"]
 

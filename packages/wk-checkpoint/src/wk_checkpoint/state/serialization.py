@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from wk_checkpoint.errors import UnserializableModelError
-from wk_core.keras_saving import serialized_config
+from wk_core.compat.keras.saving import serialized_config
 
 __all__ = ["STATE_NAME", "decode", "encode", "serialize_model"]
 

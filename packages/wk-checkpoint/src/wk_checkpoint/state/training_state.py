@@ -13,14 +13,14 @@ from wk_checkpoint.checkpoint import CheckpointStep
 from wk_checkpoint.state import random_state
 from wk_checkpoint.state.resume import fit_rest
 from wk_core import callback_state
-from wk_core.callbacks import after_next, is_in_fit
-from wk_core.keras_saving import (
-    layers_without_kept_seeds,
+from wk_core.compat.keras.flavour import (
     metric_variables,
     seed_variables,
+    seedless_layers,
     values_of,
 )
-from wk_core.layer_state import recurrent_states
+from wk_core.compat.keras.hooks import call_after_next, is_in_fit
+from wk_core.compat.keras.layer_state import recurrent_states
 
 __all__ = ["TrainingState", "record", "restore"]
 
@@ -128,7 +128,7 @@ def restore(
         variable.assign(value)
     for variable, value in zip(recurrent_states(model), state["recurrent_states"], strict=True):
         variable.assign(value)
-    unkept = layers_without_kept_seeds(model)
+    unkept = seedless_layers(model)
     if unkept:
         wandb.termwarn(
             f"{source}: {', '.join(unkept)} draw random numbers that Keras 2 keeps nowhere: "
@@ -140,10 +140,10 @@ def restore(
     # Keras may draw a batch before the first epoch to learn its shape: restore once more after it.
     restore_again = partial(random_state.restore, state["random"])
     if callbacks:
-        after_next(callbacks[0], "on_epoch_begin", restore_again)
+        call_after_next(callbacks[0], "on_epoch_begin", restore_again)
     else:
         _at_next_epoch(model, restore_again)
-    missing = callback_state.put_back(callbacks, state["callbacks"])
+    missing = callback_state.restore_states(callbacks, state["callbacks"])
     if missing:
         warnings.warn(
             f"{source} holds no state of {', '.join(missing)}: they start afresh.", stacklevel=3
@@ -167,4 +167,4 @@ def _at_next_epoch(model: Any, task: Callable[[], None]) -> None:
         else:  # `evaluate` resets the metrics as well
             _at_next_epoch(model, task)
 
-    after_next(model, "reset_metrics", run_in_fit)
+    call_after_next(model, "reset_metrics", run_in_fit)

@@ -3,7 +3,7 @@
 import itertools
 from typing import Any, Final
 
-from wk_core.keras import LEGACY, PyDataset
+from wk_core.compat.keras.flavour import LEGACY, PyDataset
 
 # The cardinalities of `tf.data` for an endless dataset, and for one of unknown length.
 _INFINITE: Final = -1

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from wk_core.keras_saving import without_distribution
-from wk_core.spread import is_split, is_spread, whole
-from wk_core.strategy import replicas_strategy
+from wk_core.compat.keras.flavour import without_distribution
+from wk_core.compat.keras.sharding import gather, is_multi_process, is_sharded
+from wk_core.distribution import replicas_strategy
 
 __all__ = ["BatchPredictor"]
 
@@ -26,8 +26,8 @@ class BatchPredictor:
         self._model = model
         self._compiled: Any = None
         self._by_replica = replicas_strategy(model) is not None
-        self._by_jax = is_spread(model)
-        if is_split(model):
+        self._by_jax = is_multi_process(model)
+        if is_sharded(model):
             raise ValueError(
                 "The model is split over several processes: one of them cannot predict with it. "
                 "Evaluate its checkpoints in a process of its own."
@@ -62,7 +62,7 @@ class BatchPredictor:
             call = self._model.stateless_call
             self._compiled = jax.jit(lambda *state_and_batch: call(*state_and_batch)[0])
         trainable, others = (
-            [whole(variable.value) for variable in variables]
+            [gather(variable.value) for variable in variables]
             for variables in (
                 self._model.trainable_variables,
                 self._model.non_trainable_variables,

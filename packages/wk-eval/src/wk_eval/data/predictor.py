@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from wk_core.callbacks import argument_of_fit
+from wk_core.compat.keras.flavour import LEGACY, keras, values_of
+from wk_core.compat.keras.graph import all_layers
+from wk_core.compat.keras.hooks import fit_argument
+from wk_core.compat.keras.sharding import is_multi_process
 from wk_core.data.arrays import as_array, is_tensor
 from wk_core.data.rows import count_rows, is_sparse_or_ragged
-from wk_core.keras import LEGACY, keras
-from wk_core.keras_saving import all_layers, values_of
 from wk_core.preserved_state import preserve_state
-from wk_core.spread import is_spread
 from wk_eval.data.batch_predictor import BatchPredictor
 from wk_eval.data.samples import Samples
 from wk_eval.data.structures import Arrays, join, leaves, map_arrays, with_tuples
@@ -99,7 +99,7 @@ class Predictor:
         """
         if self._model.built:
             return
-        size = argument_of_fit("batch_size") or batch_size
+        size = fit_argument("batch_size") or batch_size
         _, batch = next(samples.batches(size))
         batch = map_arrays(lambda array: _of_size(array, size), batch)
         if LEGACY:
@@ -130,7 +130,7 @@ class Predictor:
         return [state for layer in layers for state in _variables(getattr(layer, "states", None))]
 
     def _forget_states(self) -> None:
-        if is_spread(self._model):  # assigned values would not be restored there
+        if is_multi_process(self._model):  # assigned values would not be restored there
             return
         states = self._states()
         for state, value in zip(states, values_of(states), strict=True):

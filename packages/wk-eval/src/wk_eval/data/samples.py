@@ -9,10 +9,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from wk_core.compat.keras.flavour import LEGACY, keras
 from wk_core.data.arrays import describe
 from wk_core.data.endless import is_endless, knows_its_end
 from wk_core.data.rows import Rows, count_rows, take_rows
-from wk_core.keras import LEGACY, keras
 from wk_eval.data.structures import Arrays, join, leaves, map_arrays, named, with_tuples
 
 # The most examples to draw from data of unknown length.

@@ -6,7 +6,7 @@ from typing import Any, Final, overload
 
 import wandb
 
-from wk_core.background import Background
+from wk_core.task_queue import TaskQueue
 from wk_eval.tables.image import TableImage
 from wk_eval.tables.spool import PixelFile
 from wk_eval.tables.table_store import TableStore
@@ -35,7 +35,7 @@ class SpooledTable(UnregisteredTable):
     def __init__(
         self,
         columns: list[str],
-        background: Background,
+        background: TaskQueue,
         *,
         source: "SpooledTable | None" = None,
         allow_mixed_types: bool = False,

@@ -5,17 +5,17 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 import wandb
+from wk_core.compat.wandb.run_hooks import has_finished
 
 from wk_core.artifacts import check_name
-from wk_core.background import Background
-from wk_core.row_log import RowLog
-from wk_core.run import has_finished
+from wk_core.async_logger import AsyncLogger
+from wk_core.task_queue import TaskQueue
 from wk_eval.tables.image import deferred_images
 from wk_eval.tables.spooled_table import SpooledTable
 from wk_eval.tables.wandb_internals import log_used_artifact
 
 
-class TableLogger(RowLog):
+class TableLogger(AsyncLogger):
     """Logs the tables and the rows of one callback to its run, in a background thread.
 
     They are logged in order, behind the training, and before the run finishes.
@@ -55,7 +55,7 @@ class TableLogger(RowLog):
             source: A table that was logged before, whose media the new table refers to.
             mixed: Whether a column takes cells of any type.
         """
-        return SpooledTable(columns, self._background, source=source, allow_mixed_types=mixed)
+        return SpooledTable(columns, self._queue, source=source, allow_mixed_types=mixed)
 
     def log_data(self, table: SpooledTable, name: str, type: str, table_name: str) -> None:  # noqa: A002
         """Logs a table that others will refer to, as an artifact that the run uses as well."""
@@ -77,7 +77,7 @@ class TableLogger(RowLog):
         error = super()._finish()
         last, self.last = self.last, None  # once: the training closes, and the end of the run
         if error is None and last is not None and not self._run.disabled:
-            background = Background("wk_eval.last", capacity=1)
+            background = TaskQueue("wk_eval.last", capacity=1)
             background.submit(last)
             error = background.close()
         return error
@@ -98,7 +98,7 @@ class TableLogger(RowLog):
         table.hand_over()
         if not self._run.disabled:
             task = partial(self.log_now, table, name, type, table_name, aliases, is_source)
-            self._background.submit(task)
+            self._queue.submit(task)
 
     def log_now(
         self,

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from wk_core.keras import keras
+from wk_core.compat.keras.flavour import keras
 from wk_eval.data.samples import Samples
 from wk_legacy.images.kinds import Kind, checked_kind, infer_kind, is_image
 from wk_legacy.images.layout import ImageLayout, LayoutOptions, Slot, choose_layout

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from wk_core.callbacks import argument_of_fit
+from wk_core.compat.keras.flavour import keras
+from wk_core.compat.keras.graph import all_layers
+from wk_core.compat.keras.hooks import fit_argument
+from wk_core.compat.keras.training import has_loss, loss_scale, sync_state
 from wk_core.data.arrays import as_array
-from wk_core.keras import keras, sync_state
-from wk_core.keras_saving import all_layers
-from wk_core.keras_training import has_loss, loss_scale
 from wk_core.preserved_state import preserve_random_state, preserve_state
 from wk_metrics.gradients.differentiation import Differentiation, Pass, Totals, differentiation_of
 from wk_metrics.gradients.training_data import TrainingData
@@ -171,7 +171,7 @@ def _fast_batch_size(model: Any) -> int:
     fixed: int | None = inputs[0].shape[0] if inputs else None
     if fixed is not None:
         return fixed
-    size = argument_of_fit("batch_size") or _BATCH_SIZE_OF_FIT
+    size = fit_argument("batch_size") or _BATCH_SIZE_OF_FIT
     embeds = any(isinstance(layer, keras.layers.Embedding) for layer in all_layers(model))
     takes_vectors = bool(inputs) and all(len(tensor.shape) == 2 for tensor in inputs)
     return max(size, _BATCH_SIZE_OF_VECTORS) if takes_vectors and not embeds else size

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from wk_core.compat.keras.flavour import LEGACY, PyDataset, backend, keras
 from wk_core.data.arrays import as_array, describe, is_tensor
 from wk_core.data.endless import is_endless
 from wk_core.data.rows import count_rows, is_container, take_rows
-from wk_core.keras import LEGACY, PyDataset, backend, keras
 
 _ACCEPTED: Final = (
     "a tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or what yields such tuples, in "

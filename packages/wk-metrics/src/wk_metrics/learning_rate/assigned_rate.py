@@ -4,8 +4,8 @@ import bisect
 from collections.abc import Callable
 from typing import Any
 
-from wk_core.keras import read_scalar, state_is_in_variables
-from wk_core.optimizers import batches_trained
+from wk_core.compat.keras.optimizers import batches_trained
+from wk_core.compat.keras.training import read_scalar, state_is_in_variables
 
 
 class AssignedRate:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from wk_core.optimizers import (
+from wk_core.compat.keras.optimizers import (
     batches_trained,
     counting_optimizer,
     learning_rate_setting,

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
-from wk_core.keras import keras
-from wk_core.keras_training import is_compiled
-from wk_core.optimizers import learning_rate_setting
+from wk_core.compat.keras.flavour import keras
+from wk_core.compat.keras.optimizers import learning_rate_setting
+from wk_core.compat.keras.training import is_compiled
 from wk_metrics.learning_rate.assigned_rate import AssignedRate
 from wk_metrics.learning_rate.schedules import BlockwiseSchedule, evaluate_on_host
 from wk_metrics.learning_rate.watched_rate import CurrentRate, WatchedRate

@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from wk_core.keras import LEGACY, backend, keras
+from wk_core.compat.keras.flavour import LEGACY, backend, keras
 from wk_core.logs import as_number
 
 # The number of values that are computed at once.

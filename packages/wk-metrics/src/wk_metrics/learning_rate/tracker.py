@@ -6,8 +6,9 @@ from typing import Any, Final, NamedTuple
 
 import wandb
 
-from wk_core.keras import backend, state_is_in_variables, sync_state
-from wk_core.optimizers import find_optimizers, is_optimizer, parts_of
+from wk_core.compat.keras.flavour import backend
+from wk_core.compat.keras.optimizers import find_optimizers, is_optimizer, parts_of
+from wk_core.compat.keras.training import state_is_in_variables, sync_state
 from wk_metrics.learning_rate.optimizer_rate import OptimizerRate
 from wk_metrics.learning_rate.rates import LazyValue
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from wk_core.keras import backend, read_scalar
+from wk_core.compat.keras.flavour import backend
+from wk_core.compat.keras.training import read_scalar
 from wk_core.logs import as_number
 from wk_metrics.learning_rate.schedules import FrozenSchedule, is_symbolic
 

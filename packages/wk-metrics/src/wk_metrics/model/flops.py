@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from wk_core.keras import LEGACY, backend, keras
-from wk_core.keras_graph import input_structure
+from wk_core.compat.keras.flavour import LEGACY, backend, keras
+from wk_core.compat.keras.graph import input_structure
 from wk_core.preserved_state import preserve_state
 
 # Operations that TensorFlow's profiler does not enter, such as loops, or has no formula for.

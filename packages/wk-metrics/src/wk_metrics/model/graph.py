@@ -5,7 +5,7 @@ from typing import Any
 import wandb
 from wandb.data_types import Node
 
-from wk_core.keras_graph import Call, calls_of, outputs_of
+from wk_core.compat.keras.graph import Call, calls_of, outputs_of
 from wk_metrics.model.info import size_of
 
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import wandb
 
+from wk_core.compat.keras.flavour import compiled_metrics, keras
+from wk_core.compat.keras.graph import own_layers
 from wk_core.description import described, distinct
-from wk_core.keras import compiled_metrics, keras
-from wk_core.keras_graph import own_layers
 
 _NAME: Final = "WandbMetricsLogger"
 

@@ -3,9 +3,9 @@
 from collections import Counter
 from typing import Any
 
+from wk_core.compat.keras.flavour import LEGACY
+from wk_core.compat.keras.graph import own_layers
 from wk_core.description import distinct
-from wk_core.keras import LEGACY
-from wk_core.keras_graph import own_layers
 
 
 def weight_names(model: Any) -> dict[int, str]:

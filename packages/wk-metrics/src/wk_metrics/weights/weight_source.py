@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from wk_core.compat.keras.graph import own_layers
+from wk_core.compat.keras.training import snapshot_value, sync_state
 from wk_core.data.arrays import as_array
 from wk_core.description import distinct
-from wk_core.keras import sync_state
-from wk_core.keras_graph import own_layers
-from wk_core.keras_training import frozen_value
 from wk_metrics.histograms import Distribution
 from wk_metrics.row_source import RowFactory, RowSource
 from wk_metrics.weights.weight_names import weight_names
@@ -34,7 +33,7 @@ class WeightSource(RowSource):
         weights = {id(weight): weight for weight in self._model.weights}
         return partial(
             _row,
-            {self._names[key]: frozen_value(weight) for key, weight in weights.items()},
+            {self._names[key]: snapshot_value(weight) for key, weight in weights.items()},
         )
 
 

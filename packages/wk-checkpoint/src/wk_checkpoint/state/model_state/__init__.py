@@ -7,7 +7,7 @@ Both modules have the same three functions:
 - `restore_extras` restores what Keras' loaders do not.
 """
 
-from wk_core.keras import LEGACY
+from wk_core.compat.keras.flavour import LEGACY
 
 if LEGACY:
     from wk_checkpoint.state.model_state.keras_2 import prepare, record, restore_extras

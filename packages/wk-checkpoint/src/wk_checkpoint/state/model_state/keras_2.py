@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from wk_checkpoint.snapshot.snapshot import Snapshot
-from wk_core.optimizers import find_optimizers, unwrap_optimizer
-from wk_core.saved_objects import SavedObject
+from wk_core.compat.keras.optimizers import find_optimizers, unwrap_optimizer
+from wk_core.compat.keras.saved_objects import SavedObject
 
 __all__ = ["prepare", "record", "restore_extras"]
 

@@ -15,14 +15,14 @@ from typing import Any, Final
 import numpy as np
 
 from wk_checkpoint.snapshot.snapshot import Snapshot
-from wk_core.keras_saving import prepare_saving
-from wk_core.saved_objects import (
+from wk_core.compat.keras.saved_objects import (
     SavedObject,
     SavedObjects,
     own_variables,
     saved_values,
     trained_variables,
 )
+from wk_core.compat.keras.saving import prepare_saving
 
 __all__ = ["prepare", "record", "restore_extras"]
 

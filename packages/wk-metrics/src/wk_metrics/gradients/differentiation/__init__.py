@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol, TypeAlias
 
-from wk_core.keras import LEGACY, backend
+from wk_core.compat.keras.flavour import LEGACY, backend
 from wk_metrics.gradients.training_data import Batch
 
 

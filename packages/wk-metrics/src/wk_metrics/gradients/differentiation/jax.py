@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from wk_core.keras_training import is_compiled
+from wk_core.compat.keras.training import is_compiled
 from wk_metrics.gradients.differentiation.stateless import Stateless, StatelessLoss
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from wk_core.keras_training import is_compiled, training_loss, training_outputs
+from wk_core.compat.keras.flavour import training_loss, training_outputs
+from wk_core.compat.keras.training import is_compiled
 from wk_core.preserved_state import preserve_state
 from wk_metrics.gradients.differentiation import Pass, Totals
 from wk_metrics.gradients.training_data import Batch

@@ -6,9 +6,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from wk_core.keras import keras
-from wk_core.keras_training import frozen_value, training_loss, training_outputs
-from wk_core.layer_state import has_state_beside_variables
+from wk_core.compat.keras.flavour import keras, training_loss, training_outputs
+from wk_core.compat.keras.layer_state import has_state_beside_variables
+from wk_core.compat.keras.training import snapshot_value
 from wk_core.preserved_state import preserve_state
 from wk_metrics.gradients.differentiation import Pass, Totals
 from wk_metrics.gradients.training_data import Batch
@@ -77,7 +77,7 @@ class Stateless:
 
     def begin_pass(self) -> Pass:
         """Returns a function that computes gradients at the present values of the weights."""
-        value_of = frozen_value if self.goes_on_beside_training else _value
+        value_of = snapshot_value if self.goes_on_beside_training else _value
         return partial(
             self._totals,
             list(map(value_of, self._loss.weights)),

@@ -1,0 +1,195 @@
+"""Artifacts beside a training: in several threads, without waiting for the server."""
+
+import contextlib
+import functools
+import importlib
+import pkgutil
+import threading
+from collections.abc import Iterator
+from typing import Any, Final
+
+import wandb
+
+from wk_core.compat.entries import find, say_missing, stands_on
+
+__all__ = [
+    "is_refusal",
+    "keep_known",
+    "load_answers",
+    "log_without_asking",
+    "new_artifact",
+]
+
+_DIGEST: Final = "wandb.sdk.artifacts._generated.ArtifactDigestAlgorithm"
+_KNOWN: Final = "wandb.sdk.artifacts.artifact_instance_cache.artifact_instance_cache_by_client_id"
+_ANSWERS: Final = "wandb._pydantic.base.JsonableModel"
+_REFUSAL: Final = "wandb.sdk.lib.service.service_connection.WandbApiFailedError"
+_GENERATED: Final = ("wandb.sdk.artifacts._generated", "wandb.apis._generated")
+
+_lock: Final = threading.Lock()
+_makers = 0
+
+
+@stands_on(
+    _DIGEST,
+    "artifact._digest_algorithm",
+    why='`wandb.Artifact(digest_algorithm="XXH128")` is public, and warns each time',
+    versions="wandb 0.29 to 0.31",
+    without="files are told apart by their MD5, which takes ten times as long",
+    report="not reported: for wandb, that warning once a process",
+)
+def new_artifact(name: str, kind: str, metadata: dict[str, Any]) -> wandb.Artifact:
+    """Makes an artifact whose files are told apart by their XXH128 digests.
+
+    Where the server or the artifact's earlier versions have MD5, wandb's own process makes that of
+    them. `Artifact.verify` knows XXH128 since wandb 0.29.
+
+    Args:
+        name: The artifact's name, without version or alias.
+        kind: Its type, as `"model"`.
+        metadata: Anything that JSON takes.
+    """
+    with _undisturbed_cache():
+        artifact = wandb.Artifact(name, type=kind, metadata=metadata)
+    algorithm = getattr(find(_DIGEST), "MANIFEST_XXH128", None)
+    if algorithm is None or not hasattr(artifact, "_digest_algorithm"):
+        say_missing(new_artifact)
+    else:
+        artifact._digest_algorithm = algorithm
+        artifact.manifest.digest_algorithm = algorithm
+    return artifact
+
+
+@stands_on(
+    _KNOWN,
+    "artifact._client_id",
+    why="wandb knows the last hundred artifacts of a process, and raises `TypeError` when a table "
+    "refers to an older one",
+    versions="wandb 0.23.1 to 0.31",
+    without="a table that refers to an artifact of long ago raises wandb's error",
+    report="not reported: for wandb, references by artifact instead of by its memory of them",
+)
+def keep_known(artifact: wandb.Artifact) -> None:
+    """Makes wandb know an artifact of this process to which a table is about to refer."""
+    known = find(_KNOWN)
+    if known is None or not hasattr(artifact, "_client_id"):
+        say_missing(keep_known)
+        return
+    with _undisturbed_cache():
+        known[artifact._client_id] = artifact
+
+
+@stands_on(
+    "run._public_api",
+    "api._expected_artifact_type",
+    why="before it takes an artifact, wandb asks the server for the type of earlier versions. "
+    "While the server is away that takes 19 seconds, or ends in an `AuthenticationError`",
+    versions="wandb 0.29 to 0.31",
+    without="`run.log_artifact` waits for a server that is away",
+    report="not reported: for wandb, `log_artifact` without a question to the server",
+)
+def log_without_asking(run: wandb.Run) -> None:
+    """Makes `run.log_artifact` return at once, whether the server answers or not.
+
+    The key has just been good for the run, and a wrong type is refused by the server itself.
+
+    Args:
+        run: The run, just begun.
+    """
+    if run.disabled or run.offline:
+        return
+    load_answers()
+    api = run._public_api() if hasattr(run, "_public_api") else None  # kept for the run's calls
+    if hasattr(api, "_expected_artifact_type"):
+        api._expected_artifact_type = lambda **_: None  # type: ignore[union-attr, method-assign]
+    else:
+        say_missing(log_without_asking)
+
+
+@functools.cache
+@stands_on(
+    _ANSWERS,
+    "wandb.sdk.artifacts._generated",
+    "wandb.apis._generated",
+    why="wandb makes classes of the server's answers when it first needs them, and looks for "
+    "descriptions in their source, which Python parses for that. Python 3.11 cannot parse in two "
+    "threads at once, and tracebacks in TensorFlow's threads parse, too",
+    versions="wandb 0.22.3 to 0.31",
+    without="on Python 3.11 a training may end in a SystemError while wandb asks the server",
+    report="not reported: for wandb, classes without descriptions",
+)
+def load_answers() -> None:
+    """Makes the classes of the server's answers now, without their descriptions."""
+    base = find(_ANSWERS)
+    if base is None:
+        say_missing(load_answers)
+        return
+    with _without_descriptions(base):
+        for package in filter(None, map(find, _GENERATED)):
+            for module in pkgutil.iter_modules(package.__path__):
+                importlib.import_module(f"{package.__name__}.{module.name}")
+        find("wandb.apis.public")
+
+
+@stands_on(
+    _REFUSAL,
+    why="the error with which wandb passes on what the server says has no public class",
+    versions="wandb 0.23.1 to 0.31",
+    without="a refusal is told by wandb's public `CommError` alone",
+    report="not reported: for wandb, a public class for it",
+)
+def is_refusal(error: BaseException) -> bool:
+    """Returns whether an error is the server's answer, or its silence, as wandb passes it on."""
+    kind = find(_REFUSAL)
+    return isinstance(error, (wandb.errors.CommError, *([] if kind is None else [kind])))
+
+
+@contextlib.contextmanager
+def _undisturbed_cache() -> Iterator[None]:
+    """Leaves it to others to make room in wandb's memory of its artifacts, until the block ends.
+
+    When two threads make room at once, an entry is gone for the second, whose
+    `wandb.Artifact(...)` raises KeyError. Checkpoints and tables are logged in threads, beside the
+    user's own artifacts.
+    """
+    global _makers
+    known = find(_KNOWN)
+    if not hasattr(known, "_prune_dict"):
+        yield
+        return
+    with _lock:
+        _makers += 1
+        known._prune_dict = functools.partial(_prune, known)
+    try:
+        yield
+    finally:
+        with _lock:
+            _makers -= 1
+            if _makers == 0:
+                del known._prune_dict
+
+
+def _prune(known: dict[str, Any], max_size: int) -> None:
+    """Makes room where no other thread has: there are many more artifacts than wandb keeps."""
+    if len(known) >= 2 * max_size:
+        for key in list(known)[: len(known) - max_size]:
+            known.pop(key, None)
+
+
+@contextlib.contextmanager
+def _without_descriptions(base: Any) -> Iterator[None]:
+    changed: list[Any] = []
+
+    def leave_out(model: Any) -> None:
+        if model.model_config.get("use_attribute_docstrings"):
+            model.model_config["use_attribute_docstrings"] = False
+            changed.append(model)
+        for derived in model.__subclasses__():
+            leave_out(derived)
+
+    leave_out(base)
+    try:
+        yield
+    finally:
+        for model in changed:
+            model.model_config["use_attribute_docstrings"] = True

@@ -22,8 +22,8 @@ from guards.workspace import (
 )
 
 MEMBERS = [member.name for member in members()]
-# `::: wk_core.run.resolve_run` takes a docstring in; `## keras { #wk_core.compat.keras.flavour.keras }` stands
-# for a name that has none, since it is another project's.
+# `::: wk_core.resolve_run` takes a docstring in; `## name { #wk_core.name }` stands for a name that
+# has none.
 DOCUMENTED = re.compile(r"^(?:::: |#+ .*\{ #)(wk_[\w.]+)", re.MULTILINE)
 
 

@@ -98,7 +98,7 @@ class WandbModelCheckpoint(RunCallback, keras.callbacks.ModelCheckpoint):  # typ
         ```
     """
 
-    _not_copied: ClassVar[frozenset[str]] = frozenset({"_session"})
+    _session: CheckpointSession
 
     _epochs_go_on: ClassVar[bool] = True
     """Whether the numbers of epochs go on in the run's next `fit`; for subclasses."""
@@ -166,10 +166,8 @@ class WandbModelCheckpoint(RunCallback, keras.callbacks.ModelCheckpoint):  # typ
         if artifact is None and not self._session.run.disabled:
             await_fit(self, self._session.run)
 
-    def _bind(self, run: wandb.Run) -> None:
-        self._session = CheckpointSession(
-            self, run, self._settings, self._progress, self._save_pending
-        )
+    def _begin_session(self, run: wandb.Run) -> CheckpointSession:
+        return CheckpointSession(self, run, self._settings, self._progress, self._save_pending)
 
     @property
     def _is_in_fit(self) -> bool:

@@ -1,18 +1,15 @@
 """Whether a model is better than all before it."""
 
-import contextlib
 import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from wk_core.compat.keras.flavour import LEGACY, keras
+from wk_core.compat.keras.flavour import comparisons
 from wk_core.monitor import Direction, metric_direction
 
-__all__ = ["Monitor", "MonitorResult", "numbers_in"]
+__all__ = ["Monitor", "MonitorResult"]
 
 
 @dataclass(frozen=True)
@@ -115,8 +112,8 @@ class Monitor:
 
     def _set_direction(self, direction: Direction) -> None:
         # The operators of Keras' own callback, which compare in its default precision.
-        operators = np if LEGACY else keras.ops
-        self._callback.monitor_op = operators.less if direction == "min" else operators.greater
+        less, greater = comparisons()
+        self._callback.monitor_op = less if direction == "min" else greater
 
     def _report_missing(self, logs: Mapping[str, float], what: str) -> None:
         if self._missing_was_reported or self.has_seen or not self._callback.save_best_only:
@@ -129,12 +126,3 @@ class Monitor:
             f"there: {known}.",
             stacklevel=4,
         )
-
-
-def numbers_in(logs: Mapping[str, Any]) -> dict[str, float]:
-    """Returns the single numbers among Keras' logs."""
-    numbers = {}
-    for name, value in logs.items():
-        with contextlib.suppress(TypeError, ValueError):
-            numbers[name] = float(value)
-    return numbers

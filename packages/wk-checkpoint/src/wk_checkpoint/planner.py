@@ -7,14 +7,15 @@ import wandb
 
 from wk_checkpoint.checkpoint import Checkpoint, CheckpointStep
 from wk_checkpoint.epoch_count import EpochCount
-from wk_checkpoint.monitor import MonitorResult, numbers_in
+from wk_checkpoint.monitor import MonitorResult
 from wk_checkpoint.ongoing_fit import OngoingFit, OngoingFits
 from wk_checkpoint.preemption import Preemption
 from wk_checkpoint.progress import Progress
 from wk_checkpoint.storage.storage import absolute
-from wk_core.compat.keras.flavour import LEGACY
+from wk_core.compat.keras.flavour import EXTENDABLE_LISTS
 from wk_core.compat.keras.optimizers import trained_batches
 from wk_core.compat.keras.training import sync_state
+from wk_core.logs import numbers_in
 from wk_core.monitor import Direction
 
 __all__ = ["CheckpointPlanner"]
@@ -144,7 +145,7 @@ class CheckpointPlanner:
             only_best = self._callback.save_best_only
             if not only_best or monitored.improves or not monitored.decides:
                 fit.pending = self.checkpoint(step, monitored)
-        if fit.caller is None or LEGACY:
+        if fit.caller is None or not EXTENDABLE_LISTS:
             self._save_pending(fit)
 
     def _check(self, step: CheckpointStep, model: Any, best_by: Direction | None) -> MonitorResult:

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import wandb
-from wk_core.compat.wandb.run_hooks import before_finish
 
 from wk_checkpoint.artifacts.version_logger import VersionLogger
 from wk_checkpoint.checkpoint import artifact_name
@@ -19,8 +18,9 @@ from wk_checkpoint.preemption import Preemption
 from wk_checkpoint.progress import Progress
 from wk_checkpoint.retention import Retention
 from wk_checkpoint.saver import CollectiveSaver, Saver, requires_collective_save
-from wk_core.compat.keras.flavour import LEGACY
+from wk_core.compat.keras.flavour import EXTENDABLE_LISTS
 from wk_core.compat.keras.hooks import call_after_all, current_callback_list
+from wk_core.compat.wandb.run_hooks import before_finish
 from wk_core.process import this_process
 from wk_core.run import is_silent
 
@@ -113,13 +113,13 @@ class CheckpointSession:
     @property
     def siblings(self) -> list[Any] | None:
         """All callbacks of the present `fit`; None if they are unknown, as in Keras 2."""
-        caller = None if LEGACY else self.planner.fit.caller
+        caller = self.planner.fit.caller if EXTENDABLE_LISTS else None
         return None if caller is None else caller.callbacks
 
     def follow_caller(self) -> None:
         """Registers with the `CallbackList` at work, to save after the hooks of all callbacks."""
         self.planner.caller = caller = current_callback_list()
-        if LEGACY or caller is None:
+        if caller is None or not EXTENDABLE_LISTS:
             return
         save = partial(self._save_pending_of, caller)
         call_after_all(caller, "on_epoch_end", save)

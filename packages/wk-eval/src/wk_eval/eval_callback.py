@@ -3,19 +3,18 @@
 import abc
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import wandb
-from wk_core.compat.wandb.run_hooks import has_finished
 
 from wk_core.callback import RunCallback
 from wk_core.compat.keras.flavour import keras
+from wk_core.compat.wandb.run_hooks import has_finished
 from wk_eval.arguments import checked_aliases, checked_columns, checked_every
 from wk_eval.data.predictor import Predictor
-from wk_eval.epoch_numbers import EpochNumbers
+from wk_eval.session import EvalSession
 from wk_eval.tables.image import table_image
 from wk_eval.tables.spooled_table import SpooledTable
-from wk_eval.tables.table_logger import TableLogger
 
 
 class WandbEvalCallback(RunCallback, keras.callbacks.Callback, abc.ABC):  # type: ignore[misc]  # Keras ships no types
@@ -92,11 +91,9 @@ class WandbEvalCallback(RunCallback, keras.callbacks.Callback, abc.ABC):  # type
         ```
     """
 
-    _not_copied: ClassVar[frozenset[str]] = frozenset(
-        {"_run", "_epochs", "_tables", "_predictor", "data_table", "pred_table", "data_table_ref"}
-    )
-    # What precedes the keys of rows that the callback logs; None for no rows.
+    _session: EvalSession
     _key_prefix: str | None = None
+    """The first part of the keys of rows that the callback logs; None for no rows."""
 
     def __init__(
         self,
@@ -122,58 +119,79 @@ class WandbEvalCallback(RunCallback, keras.callbacks.Callback, abc.ABC):  # type
         super().__init__()
         self._report_to(run)
 
-    def _bind(self, run: wandb.Run) -> None:
-        self._run = run
-        self._epochs = EpochNumbers(run, self._key_prefix)
-        self._tables: TableLogger | None = None
-        self._predictor: Predictor | None = None
-        self.data_table: SpooledTable
-        self.pred_table: SpooledTable
-        self.data_table_ref: SpooledTable
+    def _begin_session(self, run: wandb.Run) -> EvalSession:
+        return EvalSession(run, type(self).__name__, self._key_prefix)
 
     @property
     def _is_in_fit(self) -> bool:
-        return self._tables is not None
+        return self._session.is_in_fit
+
+    @property
+    def data_table(self) -> SpooledTable:
+        """The table of examples, which `add_ground_truth` fills."""
+        return _known(self._session.data_table, "data_table")
+
+    @data_table.setter
+    def data_table(self, table: SpooledTable) -> None:
+        self._session.data_table = table
+
+    @property
+    def pred_table(self) -> SpooledTable:
+        """The table of predictions, which `add_model_predictions` fills."""
+        return _known(self._session.pred_table, "pred_table")
+
+    @pred_table.setter
+    def pred_table(self, table: SpooledTable) -> None:
+        self._session.pred_table = table
+
+    @property
+    def data_table_ref(self) -> SpooledTable:
+        """The table of examples, once it is logged, to which predictions refer."""
+        return _known(self._session.data_table_ref, "data_table_ref")
+
+    @data_table_ref.setter
+    def data_table_ref(self, table: SpooledTable) -> None:
+        self._session.data_table_ref = table
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Logs the data table."""
-        self._end()
-        if self._run.disabled:
+        self._session.end_fit()
+        if self._session.run.disabled:
             return
         self.init_data_table(column_names=self.data_table_columns)
         try:
             _call(self.add_ground_truth, logs=logs)
         finally:
-            self._log.stop_deferring()
+            self._session.logger.stop_deferring()
         self.log_data_table()
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Finds the number of the epoch in the whole training."""
-        self._epochs.begin(epoch)
+        self._session.epochs.begin(epoch)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Logs a table of predictions every `every` epochs; nothing once the run has finished."""
-        is_due = (self._epochs.number(epoch) + 1) % self._every == 0
-        if is_due and not (self._run.disabled or has_finished(self._run)):
+        is_due = (self._session.epochs.number(epoch) + 1) % self._every == 0
+        if is_due and not (self._session.run.disabled or has_finished(self._session.run)):
             self.init_pred_table(column_names=self.pred_table_columns)
             try:
                 _call(self.add_model_predictions, epoch, logs=logs)
             finally:
-                self._log.stop_deferring()
+                self._session.logger.stop_deferring()
             self.log_pred_table()
-        self._epochs.end(epoch)
+        self._session.epochs.end(epoch)
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Waits until everything is logged."""
-        self._end()
+        self._session.end_fit()
 
     def get_training_state(self) -> dict[str, int]:
         """Returns what a resumed training needs: the number of the next epoch."""
-        return self._epochs.state()
+        return self._session.epochs.state()
 
     def set_training_state(self, state: Mapping[str, Any]) -> None:
         """Continues the numbers of the epochs in the next `fit`, from a resumed training."""
-        self._epochs.restore(state)
+        self._session.epochs.restore(state)
 
     @abc.abstractmethod
     def add_ground_truth(self, logs: Mapping[str, Any] | None = None) -> None:
@@ -233,24 +251,21 @@ class WandbEvalCallback(RunCallback, keras.callbacks.Callback, abc.ABC):  # type
         Raises:
             ValueError: If this process has only a part of the model.
         """
-        return self._predicting()(inputs)
+        return self._predictor()(inputs)
 
-    def _predicting(self) -> Predictor:
-        model = self.model  # on JAX, reading it updates the model's variables
-        if self._predictor is None:
-            self._predictor = Predictor(model)
-        return self._predictor
+    def _predictor(self) -> Predictor:
+        return self._session.predictor(self.model)  # on JAX, reading it updates the variables
 
     def init_data_table(self, column_names: list[str]) -> None:
         """Sets `data_table` to an empty table, whose columns take values of any type."""
-        self.data_table = self._log.table(column_names, mixed=True)
-        self._log.defer_images()
+        self.data_table = self._session.logger.table(column_names, mixed=True)
+        self._session.logger.defer_images()
 
     def init_pred_table(self, column_names: list[str]) -> None:
         """Sets `pred_table` to an empty table, whose columns take values of one type each."""
-        source = getattr(self, "data_table_ref", None)
-        self.pred_table = self._log.table(column_names, source=source)
-        self._log.defer_images()
+        source = self._session.data_table_ref
+        self.pred_table = self._session.logger.table(column_names, source=source)
+        self._session.logger.defer_images()
 
     def log_data_table(
         self,
@@ -265,8 +280,8 @@ class WandbEvalCallback(RunCallback, keras.callbacks.Callback, abc.ABC):  # type
             type: The artifact's type.
             table_name: The table's name within the artifact.
         """
-        self._log.stop_deferring()
-        self._log.log_data(self.data_table, name, type, table_name)
+        self._session.logger.stop_deferring()
+        self._session.logger.log_data(self.data_table, name, type, table_name)
         self.data_table_ref = self.data_table
 
     def log_pred_table(
@@ -282,30 +297,22 @@ class WandbEvalCallback(RunCallback, keras.callbacks.Callback, abc.ABC):  # type
             table_name: The table's name within the artifact.
             aliases: The version's aliases. Defaults to those of the constructor.
         """
-        self._log.stop_deferring()
+        self._session.logger.stop_deferring()
         chosen = self._aliases if aliases is None else checked_aliases(aliases)
-        self._log.log_predictions(
+        self._session.logger.log_predictions(
             self.pred_table, self._pred_artifact_name, type, table_name, chosen
         )
 
     @property
     def _pred_artifact_name(self) -> str:
-        return f"run_{self._run.id}_pred"
+        return f"run_{self._session.run.id}_pred"
 
-    @property
-    def _log(self) -> TableLogger:
-        """Logs the tables of this `fit`."""
-        if self._tables is None:
-            self._tables = TableLogger(self._run, type(self).__name__)
-        return self._tables
 
-    def _end(self) -> None:
-        """Waits until everything of one `fit` is logged, and ends its threads."""
-        self._epochs.begin_fit()
-        while self._tables is not None:  # the last task may have begun another logger
-            tables, self._tables = self._tables, None
-            tables.close()
-        self._predictor = None
+def _known(table: SpooledTable | None, name: str) -> SpooledTable:
+    """Returns a table, which AttributeError says is missing before there is one."""
+    if table is None:
+        raise AttributeError(f"{name!r} is there from the beginning of `fit` on")
+    return table
 
 
 def _is_overridden(callback: WandbEvalCallback, method: str) -> bool:

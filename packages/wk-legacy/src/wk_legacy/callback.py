@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import wandb
 
@@ -111,7 +111,7 @@ class WandbCallback(RunCallback, keras.callbacks.Callback):  # type: ignore[misc
     # Keras may call the batch hook from its pool of threads, so that training does not wait.
     async_safe = True
 
-    _not_copied: ClassVar[frozenset[str]] = frozenset({"_session"})
+    _session: TrainingLog | None
 
     def __init__(
         self,
@@ -158,8 +158,8 @@ class WandbCallback(RunCallback, keras.callbacks.Callback):  # type: ignore[misc
             restore_default_hook(self, WandbCallback, "on_train_batch_end")
         self._report_to(run)
 
-    def _bind(self, run: wandb.Run) -> None:
-        self._session = None if run.disabled else TrainingLog(self._arguments, run, owner=self)
+    def _begin_session(self, run: wandb.Run) -> TrainingLog | None:
+        return None if run.disabled else TrainingLog(self._arguments, run, owner=self)
 
     @property
     def _is_in_fit(self) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import wandb
 
@@ -77,7 +77,7 @@ class WandbMetricsLogger(RunCallback, keras.callbacks.Callback):  # type: ignore
     # Keras may call the batch hooks from its pool of threads instead of holding up training.
     async_safe = True
 
-    _not_copied: ClassVar[frozenset[str]] = frozenset({"_session"})
+    _session: MetricsSession
 
     def __init__(
         self,
@@ -107,8 +107,8 @@ class WandbMetricsLogger(RunCallback, keras.callbacks.Callback):  # type: ignore
         in_every_process = self._settings.reports_from_all
         return resolve_run(type(self).__name__, run, in_every_process=in_every_process)
 
-    def _bind(self, run: wandb.Run) -> None:
-        self._session = MetricsSession(run, self._settings, self._start)
+    def _begin_session(self, run: wandb.Run) -> MetricsSession:
+        return MetricsSession(run, self._settings, self._start)
 
     @property
     def _is_in_fit(self) -> bool:

@@ -3,7 +3,7 @@
 import abc
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import wandb
 
@@ -24,7 +24,7 @@ class PeriodicLogger(RunCallback, keras.callbacks.Callback):  # type: ignore[mis
         every: The number of epochs from one row to the next.
     """
 
-    _not_copied: ClassVar[frozenset[str]] = frozenset({"_session"})
+    _session: "_Session"
 
     def __init__(self, prefix: str, *, run: wandb.Run | None, every: int) -> None:
         super().__init__()
@@ -36,8 +36,8 @@ class PeriodicLogger(RunCallback, keras.callbacks.Callback):  # type: ignore[mis
     def _new_source(self) -> RowSource:
         """Returns a new row source."""
 
-    def _bind(self, run: wandb.Run) -> None:
-        self._session = _Session(run, self._prefix, self._new_source(), type(self).__name__)
+    def _begin_session(self, run: wandb.Run) -> "_Session":
+        return _Session(run, self._prefix, self._new_source(), type(self).__name__)
 
     @property
     def _is_in_fit(self) -> bool:

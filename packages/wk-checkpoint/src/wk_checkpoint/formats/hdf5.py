@@ -10,8 +10,7 @@ from wk_checkpoint.formats.weights import read_state, require_built, write_state
 from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
 from wk_checkpoint.snapshot.replica import ModelReplica
 from wk_checkpoint.snapshot.snapshot import Snapshot
-from wk_core.compat.keras.flavour import LEGACY, load_hdf5_optimizer
-from wk_core.compat.keras.optimizers import unwrap_optimizer
+from wk_core.compat.keras.flavour import load_hdf5_optimizer
 from wk_core.compat.keras.saved_objects import SavedObject
 
 __all__ = ["HDF5File"]
@@ -54,7 +53,6 @@ class HDF5File:
         """Loads weights and optimizer state into a built model."""
         model.load_weights(path)
         optimizer = getattr(model, "optimizer", None)
-        # Keras 2 cannot load that of a `LossScaleOptimizer`; `model_state.keras_2` restores it.
-        if optimizer is not None and not (LEGACY and unwrap_optimizer(optimizer) is not optimizer):
+        if optimizer is not None:
             with h5py.File(path, "r") as file:
                 load_hdf5_optimizer(optimizer, file)

@@ -19,9 +19,8 @@ from wk_checkpoint.formats.weights import WeightsFile
 from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
 from wk_checkpoint.snapshot.replica import ModelReplica
 from wk_checkpoint.snapshot.snapshot import Snapshot
-from wk_core.compat.keras.flavour import LEGACY, backend
+from wk_core.compat.keras.flavour import SAVED_MODEL_METHOD, backend, write_saved_model
 from wk_core.compat.keras.saved_objects import SavedObject
-from wk_core.compat.keras.saving import export_saved_model
 from wk_core.description import in_a_line
 
 __all__ = ["SavedModel"]
@@ -46,7 +45,7 @@ class SavedModel:
     whole: ClassVar[bool] = True
     needs_configuration: ClassVar[bool] = False
     directory: ClassVar[bool] = True
-    method: ClassVar[str | None] = "save" if LEGACY else None
+    method: ClassVar[str | None] = SAVED_MODEL_METHOD
 
     def __init__(self, options: Any) -> None:
         self._options = checked_options(options, "tf.saved_model.SaveOptions", "A SavedModel")
@@ -74,11 +73,10 @@ class SavedModel:
 
     def write(self, data: CheckpointData, path: Path) -> None:
         """Writes the directory with TensorFlow's writer, and adds the archive."""
-        if LEGACY:
-            data.model.save(path, save_format="tf", options=self._options)
-        else:
-            export_saved_model(self._replica.with_values(data), path, self._options)
-            self._check_once(data.model, path)
+        writes_itself = self.method is not None
+        model = data.model if writes_itself else self._replica.with_values(data)
+        write_saved_model(model, path, self._options)
+        self._check_once(data.model, path)
         (path / _EXTRA).mkdir()
         if data.snapshot is not None and data.snapshot.config is None:
             WeightsFile().write(data, path / _WEIGHTS)

@@ -12,8 +12,7 @@ from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
 from wk_checkpoint.snapshot.snapshot import Snapshot
 from wk_checkpoint.state import model_state, training_state
 from wk_checkpoint.state.serialization import serialize_model
-from wk_core.compat.keras.flavour import LEGACY
-from wk_core.compat.keras.saved_objects import SavedObject, SavedObjects
+from wk_core.compat.keras.saved_objects import SavedObject, new_saved_objects
 from wk_core.compat.keras.saving import is_overridden, prepare_saving
 from wk_core.compat.keras.sharding import is_sharded
 
@@ -34,7 +33,7 @@ class CheckpointRecorder:
         self._format = format
         self._in_background = in_background
         self._blocking_was_reported = False
-        self._objects = None if LEGACY else SavedObjects()
+        self._objects = new_saved_objects()
 
     def prepare(self, model: Any) -> None:
         """Imports what the first checkpoint needs, and checks that the model can be saved.
@@ -45,7 +44,7 @@ class CheckpointRecorder:
             UnserializableModelError: If the whole model can never be saved.
         """
         prepare_saving()
-        needed = self._format.needs_configuration and not LEGACY
+        needed = self._format.needs_configuration and self._objects is not None
         if needed and self._overridden_method(model) is None:
             try:
                 serialize_model(model)

@@ -25,11 +25,11 @@ __all__ = ["Snapshot"]
 class Snapshot:
     """What a checkpoint saves of a model, as it is now.
 
-    The training state must be in the variables (`wk_core.compat.keras.training.sync_state`). If the processes of a
-    training share the model's variables, all of them must take the same snapshot.
+    The training state must be in the variables (`sync_state`). If the processes of a training
+    share the model's variables, all of them must take the same snapshot.
 
     Args:
-        objects: The objects whose state is saved, as `wk_core.compat.keras.saved_objects` finds them.
+        objects: The objects whose state is saved, as `SavedObjects` finds them.
         live: Whether to refer to the variables instead of copying their values. Training must then
             wait until the snapshot is written.
 

@@ -6,7 +6,13 @@ from typing import Any
 import numpy as np
 
 from wk_checkpoint.state import random_state
-from wk_core.compat.keras.flavour import LEGACY, PyDataset, build_metrics, keras, metric_variables
+from wk_core.compat.keras.flavour import (
+    PyDataset,
+    build_metrics,
+    dataset_arguments,
+    keras,
+    metric_variables,
+)
 from wk_core.compat.keras.random_state import begin_iteration
 
 __all__ = ["fit_rest"]
@@ -186,12 +192,7 @@ class _Rest(PyDataset):  # type: ignore[misc]
     """A `PyDataset` without its first batches."""
 
     def __init__(self, whole: Any, start: int) -> None:
-        if not LEGACY:  # In Keras 2 these are arguments of `fit`.
-            super().__init__(
-                workers=whole.workers,
-                use_multiprocessing=whole.use_multiprocessing,
-                max_queue_size=whole.max_queue_size,
-            )
+        super().__init__(**dataset_arguments(whole))
         self._whole = whole
         self._start = start
         self._ends = 0

@@ -3,7 +3,7 @@
 import itertools
 from typing import Any, Final
 
-from wk_core.compat.keras.flavour import LEGACY, PyDataset
+from wk_core.compat.keras.flavour import PyDataset, batch_count
 
 # The cardinalities of `tf.data` for an endless dataset, and for one of unknown length.
 _INFINITE: Final = -1
@@ -17,7 +17,7 @@ def is_endless(data: Any) -> bool:
     if isinstance(data, itertools.repeat):
         return not _has_length(data)
     if isinstance(data, PyDataset):
-        return not LEGACY and data.num_batches is None
+        return batch_count(data) is None
     return _is_endless_dataset(data)
 
 

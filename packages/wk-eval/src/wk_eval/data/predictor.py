@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from wk_core.compat.keras.flavour import LEGACY, keras, values_of
+from wk_core.compat.keras.flavour import input_shape, keras, stateless_scope, to_tensor, values_of
 from wk_core.compat.keras.graph import all_layers
 from wk_core.compat.keras.hooks import fit_argument
 from wk_core.compat.keras.sharding import is_multi_process
@@ -102,11 +102,8 @@ class Predictor:
         size = fit_argument("batch_size") or batch_size
         _, batch = next(samples.batches(size))
         batch = map_arrays(lambda array: _of_size(array, size), batch)
-        if LEGACY:
-            self._predict_batch(batch)
-            return
-        with preserve_state(self._model, in_python=True), keras.StatelessScope():
-            self._model(map_arrays(keras.ops.convert_to_tensor, batch))
+        with preserve_state(self._model, in_python=True), stateless_scope():
+            self._model(map_arrays(to_tensor, batch))
 
     def _fixed_size(self) -> int | None:
         """Returns the model's fixed batch size; None if it has none."""
@@ -118,7 +115,7 @@ class Predictor:
         if inputs:
             return None
         shapes = (
-            getattr(layer, "_batch_input_shape" if LEGACY else "batch_shape", None) or (None,)
+            input_shape(layer) or (None,)
             for layer in all_layers(self._model)
             if isinstance(layer, keras.layers.InputLayer)
         )

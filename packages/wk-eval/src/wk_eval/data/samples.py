@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from wk_core.compat.keras.flavour import LEGACY, keras
+from wk_core.compat.keras.flavour import PyDataset, batch_count
 from wk_core.data.arrays import describe
 from wk_core.data.endless import is_endless, knows_its_end
 from wk_core.data.rows import Rows, count_rows, take_rows
@@ -126,9 +126,8 @@ def batches_of(data: Any) -> Iterable[Any]:
     Raises:
         TypeError: If data do not come in batches.
     """
-    dataset_class = keras.utils.Sequence if LEGACY else keras.utils.PyDataset
-    if isinstance(data, dataset_class):
-        count = len(data) if LEGACY else data.num_batches
+    if isinstance(data, PyDataset):
+        count = batch_count(data)
         numbers = itertools.count() if count is None else range(count)
         return (data[number] for number in numbers)
     if isinstance(data, (str, bytes, Mapping)) or not isinstance(data, Iterable):

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 import wandb
-from wk_core.compat.wandb.run_hooks import has_finished
 
 from wk_core.artifacts import check_name
 from wk_core.async_logger import AsyncLogger
+from wk_core.compat.wandb.run_hooks import has_finished
 from wk_core.task_queue import TaskQueue
 from wk_eval.tables.image import deferred_images
 from wk_eval.tables.spooled_table import SpooledTable

@@ -3,7 +3,7 @@
 import abc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +60,6 @@ class Evaluation(WandbEvalCallback):
 
     _result_columns: Sequence[str]
     _truth_columns: Sequence[str]
-    _not_copied: ClassVar[frozenset[str]] = WandbEvalCallback._not_copied | {"_history"}
 
     def __init__(
         self,
@@ -89,10 +88,6 @@ class Evaluation(WandbEvalCallback):
         self._cells = ExampleCells()
         super().__init__([], [], run=run, every=every, aliases=aliases)
 
-    def _bind(self, run: wandb.Run) -> None:
-        super()._bind(run)
-        self._history = PredictionHistory()
-
     def __getstate__(self) -> dict[str, Any]:
         # The examples go with the copy: not all data can be pickled, or drawn from twice.
         self._draw()
@@ -105,41 +100,43 @@ class Evaluation(WandbEvalCallback):
             ValueError: If data, model and arguments do not fit together.
             TypeError: If the data are of a kind that is not supported.
         """
-        if not self._run.disabled:
-            self._end()
+        if not self._session.run.disabled:
+            self._session.end_fit()
             self._draw()
-            with self._predicting().batches(self._samples, self._batch_size, most=1) as batches:
+            with self._predictor().batches(self._samples, self._batch_size, most=1) as batches:
                 self._inspect(self._chosen_output(next(batches)[1]))
             shown = self._shown_cells(0)
             self.data_table_columns = ["id", *shown, *self._truth_columns]
             self.pred_table_columns = ["epoch", *self.data_table_columns, *self._result_columns]
-            self._history = PredictionHistory()
+            self._session.history = PredictionHistory()
         super().on_train_begin(logs)
-        if not self._run.disabled:
-            self._log.last = self._log_history
+        if not self._session.run.disabled:
+            self._session.logger.last = self._log_history
 
     def add_ground_truth(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Writes the examples to the data table, in the background."""
-        self._log.submit(partial(self.data_table.write, self._data_rows()))
+        self._session.logger.submit(partial(self.data_table.write, self._data_rows()))
 
     def add_model_predictions(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Predicts; the background writes the predictions to their table, and a row to the run."""
         results = self._new_results()
-        with self._predicting().batches(self._samples, self._batch_size) as batches:
+        with self._predictor().batches(self._samples, self._batch_size) as batches:
             for start, outputs in batches:
-                self._log.submit(partial(results.add_batch, start, self._chosen_output(outputs)))
-        number = self._epochs.number(epoch)
-        self._log.submit(partial(self._write, self.pred_table, number, results))
-        if self._epochs.is_new(number):
-            self._log.log(partial(self._row, number, results))
+                self._session.logger.submit(
+                    partial(results.add_batch, start, self._chosen_output(outputs))
+                )
+        number = self._session.epochs.number(epoch)
+        self._session.logger.submit(partial(self._write, self.pred_table, number, results))
+        if self._session.epochs.is_new(number):
+            self._session.logger.log(partial(self._row, number, results))
 
     def init_data_table(self, column_names: list[str]) -> None:
         """Sets `data_table` to an empty table, whose columns take values of one type each."""
-        self.data_table = self._log.table(column_names)
+        self.data_table = self._session.logger.table(column_names)
 
     def init_pred_table(self, column_names: list[str]) -> None:
         """Sets `pred_table` to an empty table, whose columns take values of one type each."""
-        self.pred_table = self._log.table(column_names, source=self.data_table_ref)
+        self.pred_table = self._session.logger.table(column_names, source=self.data_table_ref)
 
     @abc.abstractmethod
     def _inspect(self, outputs: Any) -> None:
@@ -181,7 +178,7 @@ class Evaluation(WandbEvalCallback):
     @property
     def _pred_artifact_name(self) -> str:
         infix = "" if self._name == "val" else f"{self._name}_"
-        return f"run_{self._run.id}_{infix}pred"
+        return f"run_{self._session.run.id}_{infix}pred"
 
     def log_data_table(
         self,
@@ -212,7 +209,7 @@ class Evaluation(WandbEvalCallback):
             yield [number, *shown, *self._truth_cells(number)]
 
     def _write(self, table: SpooledTable, epoch: int, results: Results) -> None:
-        self._history.add(epoch, results.tracked_values())
+        self._session.history.add(epoch, results.tracked_values())
         known = self.data_table_ref.store
         table.write(
             [epoch, *self._predicted_cells(known.read(int(number)), int(number), results)]
@@ -246,13 +243,13 @@ class Evaluation(WandbEvalCallback):
 
     def _log_history(self) -> None:
         """Logs the history of the predictions, as the last table."""
-        if not len(self._history):
+        if not len(self._session.history):
             return
-        table = self._log.table(
-            [*self.data_table_columns, *self._history.columns()], source=self.data_table_ref
+        table = self._session.logger.table(
+            [*self.data_table_columns, *self._session.history.columns()], source=self.data_table_ref
         )
         known = self.data_table_ref.store
-        table.write([*known.read(number), *cells] for number, cells in self._history.rows())
-        self._log.log_now(
+        table.write([*known.read(number), *cells] for number, cells in self._session.history.rows())
+        self._session.logger.log_now(
             table, f"{self._pred_artifact_name[:-5]}_moves", "evaluation", "moves", self._aliases
         )

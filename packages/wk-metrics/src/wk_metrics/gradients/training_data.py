@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from wk_core.compat.keras.flavour import LEGACY, PyDataset, backend, keras
+from wk_core.compat.keras.flavour import PyDataset, backend, batch_count, keras
 from wk_core.data.arrays import as_array, describe, is_tensor
 from wk_core.data.endless import is_endless
 from wk_core.data.rows import count_rows, is_container, take_rows
@@ -97,7 +97,7 @@ class TrainingData:
 
     def _batches(self) -> Iterable[Any]:
         if isinstance(self._data, PyDataset):
-            return (self._data[number] for number in range(_length(self._data)))
+            return (self._data[number] for number in range(batch_count(self._data)))
         batches: Iterable[Any] = self._data
         return batches
 
@@ -121,10 +121,6 @@ def _check_batches(data: Any) -> None:
             "`training_data` must come to an end: take so many batches of it. Received: a "
             f"{type(data).__name__} without end"
         )
-
-
-def _length(data: Any) -> Any:
-    return len(data) if LEGACY else data.num_batches
 
 
 def _parts(data: Any) -> tuple[Any, Any, Any]:

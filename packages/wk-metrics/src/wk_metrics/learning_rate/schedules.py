@@ -4,11 +4,10 @@ Evaluating a schedule eagerly takes milliseconds. Compiled for many batches at o
 almost no time, so this module imports the backend on use to compile it.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
-from wk_core.compat.keras.flavour import LEGACY, backend, keras
+from wk_core.compat.keras.flavour import backend, on_host, to_tensor
 from wk_core.logs import as_number
 
 # The number of values that are computed at once.
@@ -23,8 +22,8 @@ def evaluate_on_host(schedule: Callable[[Any], Any], count: int, dtype: str) -> 
         count: The count.
         dtype: The dtype of the tensor that the schedule receives, such as `"int64"`.
     """
-    with _on_host():
-        return _number(schedule(_tensor(count, dtype)))
+    with on_host():
+        return _number(schedule(to_tensor(count, dtype)))
 
 
 class BlockwiseSchedule:
@@ -44,7 +43,7 @@ class BlockwiseSchedule:
         """Returns the schedule's value after `count` batches."""
         block, offset = divmod(count, _BLOCK)
         if block != self._block:
-            with _on_host():
+            with on_host():
                 self._values = self._evaluate_block(block * _BLOCK)
             self._block = block
         return self._values[offset]
@@ -127,7 +126,7 @@ def _trace(schedule: Callable[[Any], Any], dtype: str) -> Any:
     import tensorflow as tf
 
     def value(count: Any) -> Any:
-        return tf.cast(tf.convert_to_tensor(schedule(count)), tf.float64)
+        return tf.cast(tf.convert_toto_tensor(schedule(count)), tf.float64)
 
     return tf.function(value).get_concrete_function(tf.TensorSpec((), dtype))
 
@@ -139,26 +138,8 @@ def _is_pure(graph: Any) -> bool:
     )
 
 
-def _tensor(count: int, dtype: str) -> Any:
-    if LEGACY:
-        import tensorflow as tf
-
-        return tf.constant(count, dtype)
-    return keras.ops.convert_to_tensor(count, dtype=dtype)
-
-
 def _number(value: Any) -> float:
     number = as_number(value)
     if number is None:
         raise TypeError(f"it is not a number, but {value!r}")
     return float(number)
-
-
-@contextlib.contextmanager
-def _on_host() -> Iterator[None]:
-    """Computes on the CPU, so that nothing waits for an accelerator that is training."""
-    if LEGACY:
-        yield
-    else:
-        with keras.device("cpu:0"):
-            yield

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from wk_core.compat.keras.flavour import LEGACY, backend, keras
+from wk_core.compat.keras.flavour import backend, dtype_name, keras
 from wk_core.compat.keras.graph import input_structure
 from wk_core.preserved_state import preserve_state
 
@@ -57,7 +57,7 @@ def _example(model: Any) -> Any:
 def _is_plain(symbol: Any) -> bool:
     """Returns whether an input is an array of a known shape: neither text nor sparse."""
     odd = any(getattr(symbol, kind, False) for kind in ("sparse", "ragged"))
-    return not odd and None not in symbol.shape[1:] and _dtype(symbol) != "string"
+    return not odd and None not in symbol.shape[1:] and dtype_name(symbol) != "string"
 
 
 def _map(function: Callable[[Any], Any], structure: Any) -> Any:
@@ -69,14 +69,10 @@ def _map(function: Callable[[Any], Any], structure: Any) -> Any:
 
 
 def _zeros(symbol: Any) -> np.ndarray[Any, Any]:
-    dtype = _dtype(symbol)
+    dtype = dtype_name(symbol)
     if dtype == "bfloat16":
         dtype = "float32"
     return np.zeros((1, *symbol.shape[1:]), dtype)
-
-
-def _dtype(symbol: Any) -> str:
-    return str(symbol.dtype.name if LEGACY else symbol.dtype)
 
 
 def _with_tensorflow(model: Any, example: Any) -> int | None:

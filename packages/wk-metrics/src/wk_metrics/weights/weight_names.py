@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from wk_core.compat.keras.flavour import LEGACY
+from wk_core.compat.keras.flavour import weight_path
 from wk_core.compat.keras.graph import own_layers
 from wk_core.description import distinct
 
@@ -52,5 +52,4 @@ def layer_names(model: Any) -> dict[int, str]:
 
 
 def _own_name(weight: Any, model_name: str) -> str:
-    name: str = weight.name.partition(":")[0] if LEGACY else weight.path
-    return name.removeprefix(f"{model_name}/")
+    return weight_path(weight).removeprefix(f"{model_name}/")

@@ -7,11 +7,11 @@ Both modules have the same three functions:
 - `restore_extras` restores what Keras' loaders do not.
 """
 
-from wk_core.compat.keras.flavour import LEGACY
+from wk_checkpoint.state.model_state import keras_2, keras_3
+from wk_core.compat.keras.flavour import choose
 
-if LEGACY:
-    from wk_checkpoint.state.model_state.keras_2 import prepare, record, restore_extras
-else:
-    from wk_checkpoint.state.model_state.keras_3 import prepare, record, restore_extras
+prepare = choose(keras_2=keras_2.prepare, keras_3=keras_3.prepare)
+record = choose(keras_2=keras_2.record, keras_3=keras_3.record)
+restore_extras = choose(keras_2=keras_2.restore_extras, keras_3=keras_3.restore_extras)
 
 __all__ = ["prepare", "record", "restore_extras"]

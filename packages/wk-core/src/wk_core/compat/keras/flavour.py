@@ -7,7 +7,7 @@ in `v3`.
 """
 
 import os
-from typing import Final
+from typing import Final, TypeVar
 
 LEGACY: Final = os.environ.get("TF_USE_LEGACY_KERAS", "").strip().lower() in ("1", "true")
 """Whether this process uses Keras 2."""
@@ -16,3 +16,10 @@ if LEGACY:
     from wk_core.compat.keras.v2 import *  # noqa: F403  the same names as v3's
 else:
     from wk_core.compat.keras.v3 import *  # noqa: F403
+
+Choice = TypeVar("Choice")
+
+
+def choose(*, keras_2: Choice, keras_3: Choice) -> Choice:
+    """Returns what belongs to the Keras of this process."""
+    return keras_2 if LEGACY else keras_3

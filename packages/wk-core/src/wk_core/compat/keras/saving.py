@@ -10,7 +10,6 @@ from wk_core.compat.entries import find, say_missing, stands_on
 from wk_core.compat.keras.flavour import keras
 
 __all__ = [
-    "export_saved_model",
     "is_overridden",
     "prepare_saving",
     "serialized_config",
@@ -97,29 +96,3 @@ def is_overridden(model: Any, method: str) -> bool:
     """Returns whether the user's class, or the model itself, overrides a method of Keras'."""
     function = getattr(getattr(model, method), "__func__", None)
     return function is not getattr(keras.Model, method)
-
-
-@stands_on(
-    "keras.src.export.export_utils.get_input_signature",
-    why="`model.export` takes no `tf.saved_model.SaveOptions`, and the signature of a model that "
-    "it exports has no public name",
-    versions="Keras 3.8 to 3.15",
-    without="a SavedModel is written by `model.export`, without options",
-)
-def export_saved_model(model: Any, path: Any, options: Any) -> None:
-    """Writes a model's predictions as a TensorFlow SavedModel with the endpoint `serve`.
-
-    Args:
-        model: A built model, on the TensorFlow or the JAX backend.
-        path: The directory to write.
-        options: `tf.saved_model.SaveOptions`, or None.
-    """
-    signature = find("keras.src.export.export_utils.get_input_signature")
-    if signature is None:
-        if options is not None:
-            say_missing(export_saved_model)
-        model.export(str(path), verbose=False)
-        return
-    archive = keras.export.ExportArchive()
-    archive.track_and_add_endpoint("serve", model, signature(model))
-    archive.write_out(str(path), options=options, verbose=False)

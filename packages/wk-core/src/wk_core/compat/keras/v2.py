@@ -13,15 +13,20 @@ import tf_keras as keras
 from tf_keras.utils import Sequence as PyDataset
 
 __all__ = [
+    "EXTENDABLE_LISTS",
     "NOT_IN_FIT",
+    "SAVED_MODEL_METHOD",
     "TRAINS_WITH_WORKERS",
     "PyDataset",
     "all_metrics",
     "backend",
     "batch_count",
     "build_metrics",
+    "comparisons",
     "compiled_metrics",
+    "dataset_arguments",
     "dtype_name",
+    "engine",
     "flatten",
     "functional_part",
     "global_seed_generator",
@@ -47,6 +52,7 @@ __all__ = [
     "seedless_layers",
     "snapshot_value",
     "stand_in_for_global_seeds",
+    "stateless_scope",
     "steps_per_execution",
     "to_numpy",
     "to_tensor",
@@ -56,16 +62,31 @@ __all__ = [
     "values_of",
     "weight_path",
     "without_distribution",
+    "write_saved_model",
 ]
 
 NOT_IN_FIT: Final[dict[str, Any]] = {"params": None, "model": None}
 
 TRAINS_WITH_WORKERS: Final = True
 
+EXTENDABLE_LISTS: Final = False
+
+SAVED_MODEL_METHOD: Final[str | None] = "save"
+
 
 def backend() -> str:
     """Returns the name of Keras' backend."""
     return "tensorflow"
+
+
+def engine() -> str:
+    """Returns the name of what differentiates a model."""
+    return "keras2"
+
+
+def comparisons() -> tuple[Any, Any]:
+    """Returns the operators "less" and "greater" of Keras' own callbacks."""
+    return np.less, np.greater
 
 
 def flatten(structure: Any) -> list[Any]:
@@ -228,15 +249,20 @@ def to_numpy(value: Any) -> Any:
     return value.numpy() if hasattr(value, "numpy") else value
 
 
-def to_tensor(value: Any, dtype: str) -> Any:
+def to_tensor(value: Any, dtype: str | None = None) -> Any:
     """Returns a tensor."""
-    return tf.constant(value, dtype)
+    return tf.convert_to_tensor(value, dtype)
 
 
 @contextlib.contextmanager
 def on_host() -> Iterator[None]:
     """Leaves what is computed in the block where TensorFlow places it."""
     yield
+
+
+def dataset_arguments(data: Any) -> dict[str, Any]:  # noqa: ARG001  arguments of `fit` here
+    """Returns nothing: a `Sequence` is made without arguments of Keras'."""
+    return {}
 
 
 def batch_count(data: Any) -> int | None:
@@ -278,14 +304,29 @@ def place_of_tensor(tensor: Any) -> tuple[Any, int]:
 
 
 def load_hdf5_optimizer(optimizer: Any, file: Any) -> None:
-    """Sets an optimizer's variables from the open `.h5` file of a whole model."""
+    """Sets an optimizer's variables from the open `.h5` file of a whole model.
+
+    Keras 2 cannot load those of a `LossScaleOptimizer`, which is left as it is.
+    """
+    if hasattr(optimizer, "inner_optimizer"):
+        return
     from tf_keras.src.saving.legacy import hdf5_format
 
     stored = hdf5_format.load_optimizer_weights_from_hdf5_group(file)
     optimizer.set_weights([np.asarray(value) for value in stored])
 
 
+def write_saved_model(model: Any, path: Any, options: Any) -> None:
+    """Writes a model as a TensorFlow SavedModel."""
+    model.save(path, save_format="tf", options=options)
+
+
 # Random numbers and processes
+
+
+def stateless_scope() -> Any:
+    """Returns an empty scope: Keras 2 has no such scope."""
+    return contextlib.nullcontext()
 
 
 @contextlib.contextmanager

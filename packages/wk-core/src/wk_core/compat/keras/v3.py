@@ -11,15 +11,20 @@ from keras.utils import PyDataset
 from wk_core.compat.entries import find, say_missing, stands_on
 
 __all__ = [
+    "EXTENDABLE_LISTS",
     "NOT_IN_FIT",
+    "SAVED_MODEL_METHOD",
     "TRAINS_WITH_WORKERS",
     "PyDataset",
     "all_metrics",
     "backend",
     "batch_count",
     "build_metrics",
+    "comparisons",
     "compiled_metrics",
+    "dataset_arguments",
     "dtype_name",
+    "engine",
     "flatten",
     "functional_part",
     "global_seed_generator",
@@ -45,6 +50,7 @@ __all__ = [
     "seedless_layers",
     "snapshot_value",
     "stand_in_for_global_seeds",
+    "stateless_scope",
     "steps_per_execution",
     "to_numpy",
     "to_tensor",
@@ -54,6 +60,7 @@ __all__ = [
     "values_of",
     "weight_path",
     "without_distribution",
+    "write_saved_model",
 ]
 
 NOT_IN_FIT: Final[dict[str, Any]] = {"params": None, "_model": None}
@@ -61,6 +68,12 @@ NOT_IN_FIT: Final[dict[str, Any]] = {"params": None, "_model": None}
 
 TRAINS_WITH_WORKERS: Final = False
 """Whether a model trains under `tf.distribute.MultiWorkerMirroredStrategy`."""
+
+EXTENDABLE_LISTS: Final = True
+"""Whether a task can be added to a list of callbacks, to run after all of them."""
+
+SAVED_MODEL_METHOD: Final[str | None] = None
+"""The model's own method that writes a SavedModel; None where it is exported from outside."""
 
 _GLOBAL_STATE: Final = "keras.src.backend.common.global_state"
 _GLOBAL_SEEDS: Final = "global_seed_generator"
@@ -71,6 +84,16 @@ def backend() -> str:
     """Returns the name of Keras' backend: `"tensorflow"`, `"jax"` or `"torch"`, for example."""
     name: str = keras.backend.backend()
     return name
+
+
+def engine() -> str:
+    """Returns the name of what differentiates a model: that of Keras' backend."""
+    return backend()
+
+
+def comparisons() -> tuple[Any, Any]:
+    """Returns the operators "less" and "greater" of Keras' own callbacks."""
+    return keras.ops.less, keras.ops.greater
 
 
 def flatten(structure: Any) -> list[Any]:
@@ -310,7 +333,7 @@ def to_numpy(value: Any) -> Any:
     return value.numpy() if hasattr(value, "numpy") else value
 
 
-def to_tensor(value: Any, dtype: str) -> Any:
+def to_tensor(value: Any, dtype: str | None = None) -> Any:
     """Returns a tensor of the backend."""
     return keras.ops.convert_to_tensor(value, dtype=dtype)
 
@@ -320,6 +343,12 @@ def on_host() -> Iterator[None]:
     """Places what is computed in the block on the CPU: no wait for a busy accelerator."""
     with keras.device("cpu:0"):
         yield
+
+
+def dataset_arguments(data: Any) -> dict[str, Any]:
+    """Returns the arguments with which a `PyDataset` was made, for one that wraps it."""
+    names = ("workers", "use_multiprocessing", "max_queue_size")
+    return {name: getattr(data, name) for name in names}
 
 
 def batch_count(data: Any) -> int | None:
@@ -393,7 +422,38 @@ def load_hdf5_optimizer(optimizer: Any, file: Any) -> None:
         variable.assign(np.asarray(value))
 
 
+@stands_on(
+    "keras.src.export.export_utils.get_input_signature",
+    why="`model.export` takes no `tf.saved_model.SaveOptions`, and the signature of a model that "
+    "it exports has no public name",
+    versions="Keras 3.8 to 3.15",
+    without="a SavedModel is written by `model.export`, without options",
+)
+def write_saved_model(model: Any, path: Any, options: Any) -> None:
+    """Writes a model's predictions as a TensorFlow SavedModel with the endpoint `serve`.
+
+    Args:
+        model: A built model, on the TensorFlow or the JAX backend.
+        path: The directory to write.
+        options: `tf.saved_model.SaveOptions`, or None.
+    """
+    signature = find("keras.src.export.export_utils.get_input_signature")
+    if signature is None:
+        if options is not None:
+            say_missing(write_saved_model)
+        model.export(str(path), verbose=False)
+        return
+    archive = keras.export.ExportArchive()
+    archive.track_and_add_endpoint("serve", model, signature(model))
+    archive.write_out(str(path), options=options, verbose=False)
+
+
 # Random numbers and processes
+
+
+def stateless_scope() -> Any:
+    """Returns a scope in which variables are made and read, and none of them is written."""
+    return keras.StatelessScope()
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol, TypeAlias
 
-from wk_core.compat.keras.flavour import LEGACY, backend
+from wk_core.compat.keras.flavour import engine
 from wk_metrics.gradients.training_data import Batch
 
 
@@ -50,6 +50,6 @@ def differentiation_of(model: Any) -> Differentiation:
     Args:
         model: A model that is built and compiled.
     """
-    name = "keras2" if LEGACY else backend()
+    name = engine()
     made: Differentiation = import_module(f"{__name__}.{name}").of_model(model)
     return made

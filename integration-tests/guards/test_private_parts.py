@@ -17,7 +17,7 @@ pytestmark = pytest.mark.backend_free
 
 PRIVATE_PATH = re.compile(r"\b(wandb\.(sdk|_\w+)|(tf_)?keras\.src|jax\._src|tensorflow\.python)\b")
 ALLOWED = ("wk_core/compat/", "wk_eval/tables/wandb_internals.py")
-PRIVATE_NAME = re.compile(r"_[a-zA-Z]\w*")
+PRIVATE_NAME = re.compile(r"_(?!replace$|asdict$|fields$|make$)[a-zA-Z]\w*")  # not a namedtuple's
 
 
 def own_names(trees: list[ast.Module]) -> set[str]:

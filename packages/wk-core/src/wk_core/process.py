@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import wandb
 
-from wk_core.compat.jax import process_of_jax
 from wk_core.compat.keras.flavour import backend
+from wk_core.compat.processes import process_of_jax
 
 __all__ = [
     "VARIABLE",

@@ -4,6 +4,7 @@ import itertools
 from typing import Any, Final
 
 from wk_core.compat.keras.flavour import PyDataset, batch_count
+from wk_core.compat.tensorflow import sources_of
 
 # The cardinalities of `tf.data` for an endless dataset, and for one of unknown length.
 _INFINITE: Final = -1
@@ -42,7 +43,7 @@ def _is_endless_dataset(data: Any) -> bool:
     if not callable(cardinality):
         return False
     known = int(cardinality())
-    sources = data._inputs() if known == _UNKNOWN and hasattr(data, "_inputs") else []
+    sources = sources_of(data) if known == _UNKNOWN else []
     may_stop = "TakeWhile" in type(data).__name__
     return known == _INFINITE or (
         len(sources) == 1 and not may_stop and _is_endless_dataset(sources[0])

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import wandb
 
-from wk_core.compat.python import end_of_workers
+from wk_core.compat.processes import end_of_workers
 from wk_core.compat.wandb.run_hooks import set_local_config
 
 __all__ = ["attached_run", "init_worker_run", "wait_for_workers_at_exit"]

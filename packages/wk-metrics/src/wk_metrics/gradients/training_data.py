@@ -97,7 +97,7 @@ class TrainingData:
 
     def _batches(self) -> Iterable[Any]:
         if isinstance(self._data, PyDataset):
-            return (self._data[number] for number in range(batch_count(self._data)))
+            return (self._data[number] for number in range(batch_count(self._data) or 0))
         batches: Iterable[Any] = self._data
         return batches
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 from wk_core.compat.keras.flavour import keras
+from wk_core.compat.keras.learning_rate import current_rate_variable
 from wk_core.compat.keras.optimizers import learning_rate_setting
 from wk_core.compat.keras.training import is_compiled
 from wk_metrics.learning_rate.assigned_rate import AssignedRate
@@ -71,8 +72,9 @@ def rate_of(optimizer: Any, model: Any, *, batch_wise: bool) -> Rate:
         if batch_wise and compiled:
             return _ScheduledRate(BlockwiseSchedule(as_applied, dtype))
         return _ScheduledRate(partial(evaluate_on_host, as_applied, dtype=dtype))
-    if hasattr(optimizer, "_current_learning_rate"):
-        return CurrentRate(optimizer)
+    kept = current_rate_variable(optimizer)
+    if kept is not None:
+        return CurrentRate(kept)
     return WatchedRate(optimizer, as_applied, dtype, compiled=compiled)
 
 

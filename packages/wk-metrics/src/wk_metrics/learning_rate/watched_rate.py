@@ -1,17 +1,16 @@
 """Learning rates that are known only right after the update that used them."""
 
-import sys
 import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
 from wk_core.compat.keras.flavour import backend
+from wk_core.compat.keras.learning_rate import watch_rate_lookups
 from wk_core.compat.keras.training import read_scalar
 from wk_core.logs import as_number
 from wk_metrics.learning_rate.schedules import FrozenSchedule, is_symbolic
 
-_LOOKUP: Final = "_get_current_learning_rate"
 # The results of the optimizers' own lookups, for steps that are already compiled.
 _seen: "Final[weakref.WeakKeyDictionary[Any, Any]]" = weakref.WeakKeyDictionary()
 
@@ -45,7 +44,7 @@ class WatchedRate:
         self._compiled = compiled
         self._frozen: FrozenSchedule | None = None
         self._recorded: float | None = None
-        self._unwatch = _watch_lookups(optimizer, self._record)
+        self._unwatch = watch_rate_lookups(optimizer, self._record)
 
     def at(self, count: int) -> float | Callable[[], float | None] | None:
         """Returns the rate of the last update, before which the optimizer had seen `count`."""
@@ -102,8 +101,8 @@ class CurrentRate:
 
     by_count = False
 
-    def __init__(self, optimizer: Any) -> None:
-        self._variable = optimizer._current_learning_rate
+    def __init__(self, variable: Any) -> None:
+        self._variable = variable
 
     def at(self, count: int) -> float:  # noqa: ARG002
         """Returns the rate of the last update."""
@@ -114,42 +113,3 @@ class CurrentRate:
 
     def close(self) -> None:
         """Does nothing: nothing is observed."""
-
-
-class _ObservedLookup:
-    """An optimizer's lookup of its rate that calls observers with the result."""
-
-    def __init__(self, optimizer: Any, look_up: Callable[[], Any]) -> None:
-        self._optimizer = weakref.ref(optimizer)
-        self._look_up = look_up
-        self.observers: list[Callable[[Any], None]] = []
-
-    def __call__(self) -> Any:
-        rate = self._look_up()
-        frame = sys._getframe(1)
-        if frame.f_code.co_name == "learning_rate" and frame.f_back is not None:
-            frame = frame.f_back
-        # Reading the public attribute between two updates looks it up too.
-        if frame.f_locals.get("self") is self._optimizer():
-            for observer in self.observers:
-                observer(rate)
-        return rate
-
-
-def _watch_lookups(optimizer: Any, observer: Callable[[Any], None]) -> Callable[[], None]:
-    """Calls `observer` with the rate of each update, until the returned function is called."""
-    own = vars(optimizer)
-    observed = own.get(_LOOKUP)
-    if not isinstance(observed, _ObservedLookup):
-        if not hasattr(optimizer, _LOOKUP):
-            return lambda: None
-        own[_LOOKUP] = observed = _ObservedLookup(optimizer, getattr(optimizer, _LOOKUP))
-    observed.observers.append(observer)
-
-    def unwatch() -> None:
-        if observer in observed.observers:
-            observed.observers.remove(observer)
-        if not observed.observers and own.get(_LOOKUP) is observed:
-            del own[_LOOKUP]
-
-    return unwatch

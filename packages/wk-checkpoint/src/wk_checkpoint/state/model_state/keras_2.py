@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wk_checkpoint.snapshot.snapshot import Snapshot
-from wk_core.compat.keras.optimizers import find_optimizers, unwrap_optimizer
+from wk_core.compat.keras.optimizers import build_optimizer, find_optimizers, unwrap_optimizer
 from wk_core.compat.keras.saved_objects import SavedObject
 
 __all__ = ["prepare", "record", "restore_extras"]
@@ -33,11 +33,8 @@ def record(
 def prepare(model: Any, state: Mapping[str, Any], source: str) -> None:  # noqa: ARG001  as Keras 3's
     """Builds the optimizer's variables, unless it is built."""
     optimizer = unwrap_optimizer(_optimizer(model))
-    if hasattr(optimizer, "build"):
-        if not getattr(optimizer, "built", False):
-            optimizer.build(model.trainable_variables)
-    elif optimizer is not None:
-        optimizer._create_all_weights(model.trainable_variables)
+    if optimizer is not None:
+        build_optimizer(optimizer, model.trainable_variables)
 
 
 def restore_extras(model: Any, state: Mapping[str, Any], source: str) -> None:

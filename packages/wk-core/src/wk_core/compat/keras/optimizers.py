@@ -14,6 +14,7 @@ from wk_core.compat.keras.training import read_scalar
 
 __all__ = [
     "batches_trained",
+    "build_optimizer",
     "counting_optimizer",
     "find_optimizers",
     "has_own_step",
@@ -101,6 +102,14 @@ def learning_rate_setting(optimizer: Any) -> Any:
     if hasattr(optimizer, "_learning_rate"):
         return optimizer._learning_rate
     return optimizer.learning_rate
+
+
+def build_optimizer(optimizer: Any, variables: list[Any]) -> None:
+    """Makes an optimizer's variables for trainable variables, where it has not made them yet."""
+    if not hasattr(optimizer, "build"):  # the older family of Keras 2
+        optimizer._create_all_weights(variables)
+    elif not getattr(optimizer, "built", False):
+        optimizer.build(variables)
 
 
 @stands_on(

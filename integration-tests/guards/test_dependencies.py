@@ -17,9 +17,16 @@ def test_declared_dependencies_are_green(tmp_path: Path) -> None:
     assert code == 0, output
 
 
-def test_undeclared_dependency_goes_red(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "package",
+    [
+        "packages/wk-metrics/src/wk_metrics",
+        "integration-tests/support/wandb-loopback/src/wandb_loopback",
+    ],
+)
+def test_undeclared_dependency_goes_red(tmp_path: Path, package: str) -> None:
     root = copy_workspace(tmp_path)
-    with (root / "packages/wk-metrics/src/wk_metrics/__init__.py").open("a") as file:
+    with (root / package / "__init__.py").open("a") as file:
         file.write("\nimport PIL\n")
     code, output = check(root)
     assert code != 0

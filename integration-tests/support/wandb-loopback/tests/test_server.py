@@ -1,7 +1,7 @@
 """The server itself: it answers what its schema promises, and admits what it cannot do."""
 
 import subprocess
-import sys
+import sysconfig
 from pathlib import Path
 
 import httpx
@@ -138,7 +138,7 @@ def test_only_a_digest_names_a_blob(tmp_path: Path, digest: str):
 
 def test_one_command_starts_it_and_says_how_to_use_it(tmp_path: Path):
     process = subprocess.Popen(
-        [sys.executable, "-m", "wandb_loopback", "--state", str(tmp_path)],
+        [Path(sysconfig.get_path("scripts"), "wandb-loopback"), "--state", str(tmp_path)],
         stdout=subprocess.PIPE,
         text=True,
     )

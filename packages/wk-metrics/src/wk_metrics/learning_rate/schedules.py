@@ -126,7 +126,7 @@ def _trace(schedule: Callable[[Any], Any], dtype: str) -> Any:
     import tensorflow as tf
 
     def value(count: Any) -> Any:
-        return tf.cast(tf.convert_toto_tensor(schedule(count)), tf.float64)
+        return tf.cast(tf.convert_to_tensor(schedule(count)), tf.float64)
 
     return tf.function(value).get_concrete_function(tf.TensorSpec((), dtype))
 

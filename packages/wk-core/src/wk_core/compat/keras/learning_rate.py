@@ -1,6 +1,6 @@
 """How an optimizer looks up its learning rate, as it updates the weights."""
 
-import sys
+import inspect
 import weakref
 from collections.abc import Callable
 from typing import Any, Final
@@ -54,11 +54,12 @@ class _ObservedLookup:
 
     def __call__(self) -> Any:
         rate = self._look_up()
-        caller = sys._getframe(1)  # TensorFlow's AutoGraph calls `inspect.currentframe` elsewhere
-        if caller.f_code.co_name == "learning_rate" and caller.f_back is not None:
+        here = inspect.currentframe()
+        caller = None if here is None else here.f_back
+        if caller is not None and caller.f_code.co_name == "learning_rate":
             caller = caller.f_back
         # Reading the public attribute between two updates looks it up too.
-        if caller.f_locals.get("self") is self._optimizer():
+        if caller is not None and caller.f_locals.get("self") is self._optimizer():
             for observer in self.observers:
                 observer(rate)
         return rate

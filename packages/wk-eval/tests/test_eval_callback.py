@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import wandb
 
-from wk_core.axes import epoch_counter
 from wk_core.compat.keras.flavour import backend
+from wk_core.epochs import epoch_counter
 from wk_eval import WandbEvalCallback
 from wk_testing.classifier import classes, classifier, images
 from wk_testing.documented_evaluations import (

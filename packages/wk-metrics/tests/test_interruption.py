@@ -5,6 +5,7 @@ import time
 
 import keras
 import pytest
+import wandb
 
 from wk_metrics import WandbMetricsLogger
 from wk_testing.endings import interruptions
@@ -101,6 +102,34 @@ def test_error_of_the_background_comes_back(offline_run, monkeypatch):
     monkeypatch.setattr(run, "log", failing)
     with pytest.raises(OSError, match="no space left"):
         fit(counting_model(), callbacks=[WandbMetricsLogger("batch", run=run)], epochs=20)
+
+
+@pytest.mark.backend_free
+def test_error_after_fit_has_raised_is_said(offline_run, monkeypatch):
+    run = offline_run()
+    log, said = run.log, []
+    monkeypatch.setattr(wandb, "termerror", said.append)
+    is_interrupted = threading.Event()
+
+    def failing(row, **arguments):
+        if row.get("batch/batch_step") == 3:
+            is_interrupted.wait()
+            raise OSError("no space left on device")
+        log(row, **arguments)
+
+    class Raise(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):  # noqa: ARG002
+            if batch == 4:
+                raise RuntimeError("interrupted")
+
+    monkeypatch.setattr(run, "log", failing)
+    with pytest.raises(RuntimeError, match="interrupted"):
+        fit(counting_model(), callbacks=[Raise(), WandbMetricsLogger("batch", run=run)])
+    is_interrupted.set()
+    run.finish()
+    assert said == [
+        "WandbMetricsLogger could not finish its work: OSError: no space left on device."
+    ]
 
 
 @pytest.mark.backend_free

@@ -6,7 +6,7 @@ from typing import Any
 
 import wandb
 
-from wk_core.axes import EpochCounter, epoch_counter
+from wk_core.epochs import EpochCounter, EpochNumbers
 
 __all__ = ["EpochCount"]
 
@@ -33,37 +33,43 @@ class EpochCount:
         *,
         goes_on: bool = True,
     ) -> None:
-        self._run = run
-        self._counts = {
-            "run": epoch_counter(run) if goes_on else EpochCounter(),
+        counters = {
+            "run": None if goes_on else EpochCounter(),  # None: the one that all callbacks share
             "model": _epochs_of_model(run, model) if goes_on else EpochCounter(),
         }
+        self._numbers = {
+            name: EpochNumbers(run, counter=counter) for name, counter in counters.items()
+        }
         self._take_resumed = take_resumed
-        self._offsets: dict[str, int] | None = None
-        self._next = {name: count.next or 0 for name, count in self._counts.items()}
 
     def begin(self, epoch: int) -> None:
         """Begins an epoch, which Keras calls `epoch`."""
-        self._next = self.numbers(epoch)
+        if not self._numbers["run"].has_begun:
+            resumed = self._take_resumed()
+            for name, numbers in self._numbers.items():
+                numbers.resume_at(resumed.get(name))
+        for numbers in self._numbers.values():
+            numbers.begin(epoch)
 
     def end(self, epoch: int) -> None:
         """Ends an epoch."""
-        for name, number in self.numbers(epoch).items():
-            self._counts[name].next = self._next[name] = number + 1
+        self._begin_if_unknown(epoch)
+        for numbers in self._numbers.values():
+            numbers.end(epoch)
 
     def numbers(self, epoch: int) -> dict[str, int]:
         """Returns the numbers of what Keras calls `epoch`, in the `run` and of the `model`."""
-        if self._offsets is None:
-            resumed = self._take_resumed()
-            self._offsets = {
-                name: count.before(self._run, epoch, resumed_at=resumed.get(name))
-                for name, count in self._counts.items()
-            }
-        return {name: epoch + offset for name, offset in self._offsets.items()}
+        self._begin_if_unknown(epoch)
+        return {name: numbers.number(epoch) for name, numbers in self._numbers.items()}
 
     def state(self) -> dict[str, int]:
         """Returns what a training that is resumed has to know: the numbers to come."""
-        return dict(self._next)
+        return {name: numbers.next for name, numbers in self._numbers.items()}
+
+    def _begin_if_unknown(self, epoch: int) -> None:
+        """Begins an epoch, in a loop that does not call the hook."""
+        if not self._numbers["run"].has_begun:
+            self.begin(epoch)
 
 
 def _epochs_of_model(run: wandb.Run, model: Any) -> EpochCounter:

@@ -1,13 +1,12 @@
 """Whether a model is better than all before it."""
 
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from wk_core.compat.keras.flavour import comparisons
-from wk_core.monitor import Direction, metric_direction
+from wk_core.monitor import BestValue, Direction
 
 __all__ = ["Monitor", "MonitorResult"]
 
@@ -43,7 +42,8 @@ class Monitor:
     """Compares a metric with its best value, in the attributes of Keras' own callback.
 
     Args:
-        callback: A `ModelCheckpoint`, with its `monitor`, `mode`, `monitor_op` and `best`.
+        callback: A `ModelCheckpoint`, with its `monitor`, `mode`, `monitor_op` and `best`, which
+            users read and set.
         has_threshold: Whether the callback was given a value to improve upon.
 
     Attributes:
@@ -53,8 +53,9 @@ class Monitor:
 
     def __init__(self, callback: Any, *, has_threshold: bool) -> None:
         self._callback = callback
+        # The operators of Keras' own callback, which compare in its default precision.
+        self._best = BestValue(callback, "WandbModelCheckpoint", comparisons())
         self._has_threshold = has_threshold
-        self._missing_was_reported = False
         self.has_seen = False
 
     def check(self, logs: Mapping[str, float], model: Any) -> MonitorResult:
@@ -65,21 +66,21 @@ class Monitor:
         Raises:
             ValueError: If the metric decides what is saved, and its direction is unknown.
         """
-        callback = self._callback
-        value = logs.get(callback.monitor)
-        if value is None or not self._has_direction(model):
-            self._report_missing(logs, "missing")
+        value = logs.get(self._callback.monitor)
+        if value is None:
+            self._warn_missing(logs, "missing")
+            return MonitorResult(decides=self.has_seen)
+        best, best_only = self._best, self._callback.save_best_only
+        mode = best.required_direction(model) if best_only else best.direction(model)
+        if mode is None:
             return MonitorResult(decides=self.has_seen)
         if math.isnan(value):
             if not self._has_threshold:  # otherwise there is a value to improve upon
-                self._report_missing(logs, "NaN")
+                self._warn_missing(logs, "NaN")
             return MonitorResult(value, decides=self.has_seen or self._has_threshold)
         self.has_seen = True
-        mode: Direction = "max" if callback.monitor_op(1.0, 0.0) else "min"
-        improves = callback.best is None or bool(callback.monitor_op(value, callback.best))
-        if improves:
-            callback.best = value
-        return MonitorResult(value, value if mode == "max" else -value, mode, improves)
+        score = value if mode == "max" else -value
+        return MonitorResult(value, score, mode, best.improves(value))
 
     def accept(self, logs: Mapping[str, float], model: Any, direction: Direction) -> MonitorResult:
         """Records the metric as the best value, whatever it was before.
@@ -89,40 +90,11 @@ class Monitor:
             model: The model.
             direction: Whether less or more of the metric is better.
         """
-        self._set_direction(direction)
+        self._best.set_direction(direction)
         self._callback.best = None
         return self.check(logs, model)
 
-    def _has_direction(self, model: Any) -> bool:
-        callback = self._callback
-        if callback.monitor_op is not None:
-            return True
-        known = callback.mode in ("min", "max")
-        direction = callback.mode if known else metric_direction(callback.monitor, model)
-        if direction is not None:
-            self._set_direction(direction)
-            return True
-        if callback.save_best_only:
-            raise ValueError(
-                f"WandbModelCheckpoint(monitor={callback.monitor!r}, save_best_only=True): nothing "
-                "tells whether less or more of this metric is better. Pass mode='max' if more is "
-                "better, or mode='min' if less is."
-            )
-        return False
-
-    def _set_direction(self, direction: Direction) -> None:
-        # The operators of Keras' own callback, which compare in its default precision.
-        less, greater = comparisons()
-        self._callback.monitor_op = less if direction == "min" else greater
-
-    def _report_missing(self, logs: Mapping[str, float], what: str) -> None:
-        if self._missing_was_reported or self.has_seen or not self._callback.save_best_only:
-            return
-        self._missing_was_reported = True
-        known = ", ".join(map(repr, logs)) or "none"
-        warnings.warn(
-            f"WandbModelCheckpoint: save_best_only=True, but the metric {self._callback.monitor!r} "
-            f"is {what} where it is due: every checkpoint is saved until it has a value. Metrics "
-            f"there: {known}.",
-            stacklevel=4,
-        )
+    def _warn_missing(self, logs: Mapping[str, float], what: str) -> None:
+        if self._callback.save_best_only and not self.has_seen:
+            consequence = "save_best_only=True saves every checkpoint until it has a value"
+            self._best.warn_missing(logs, consequence, what=f"{what} where it is due")

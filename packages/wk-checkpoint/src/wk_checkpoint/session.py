@@ -20,9 +20,8 @@ from wk_checkpoint.retention import Retention
 from wk_checkpoint.saver import CollectiveSaver, Saver, requires_collective_save
 from wk_core.compat.keras.flavour import EXTENDABLE_LISTS
 from wk_core.compat.keras.hooks import call_after_all, current_callback_list
-from wk_core.compat.wandb.run_hooks import before_finish
 from wk_core.process import this_process
-from wk_core.run import is_silent
+from wk_core.run import close_before_finish, is_silent
 
 __all__ = ["CheckpointSession", "Settings", "await_fit"]
 
@@ -215,16 +214,16 @@ class CheckpointSession:
             in_background=self._settings.background,
             say=self._say,
         )
-        self._withdraw = before_finish(self.run, self._close_interrupted)
+        self._withdraw = close_before_finish(
+            self.run, self._close_interrupted, "WandbModelCheckpoint"
+        )
         return self._saver
 
-    def _close_interrupted(self) -> None:
-        """Saves what an interrupted `fit` has left, before the run finishes."""
+    def _close_interrupted(self) -> BaseException | None:
+        """Saves what an interrupted `fit` has left; returns an error that was not raised yet."""
         if self.preemption is not None:
             self.preemption.uninstall()
-        error = self.close()
-        if error is not None:
-            wandb.termerror(f"WandbModelCheckpoint: {error}")
+        return self.close()
 
     def _say(self, text: str) -> None:
         if self._callback.verbose and not is_silent(self.run):

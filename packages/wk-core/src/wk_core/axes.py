@@ -1,13 +1,12 @@
-"""Key prefixes and their x axes in the charts of a run, and the numbers on the epochs' axis."""
+"""Key prefixes and their x axes in the charts of a run, and the last numbers on an axis."""
 
-import weakref
 from typing import Any, Final
 
 import wandb
 
 from wk_core.run import api_for_run
 
-__all__ = ["EpochCounter", "define_axis", "epoch_counter", "last_logged", "last_row"]
+__all__ = ["define_axis", "last_logged", "last_row"]
 
 _FIRST_LOOK: Final = 1_000  # how many steps of a history are read at first
 
@@ -33,55 +32,6 @@ def define_axis(run: wandb.Run, prefix: str, axis: str) -> None:
     step_metric = f"{prefix}/{axis}"
     run.define_metric(step_metric)
     run.define_metric(f"{prefix}/*", step_metric=step_metric)
-
-
-class EpochCounter:
-    """Counts the epochs of the training that reports to a run, for all callbacks that do.
-
-    Keras counts from zero in every `fit`. A chart wants the number across several calls of `fit`,
-    several callbacks and several processes.
-
-    Attributes:
-        next: The number of the next epoch, as far as this process knows; None before the first
-            epoch has ended.
-    """
-
-    def __init__(self) -> None:
-        self.next: int | None = None
-        self._axes: set[str] = set()
-
-    def add_axis(self, key: str) -> None:
-        """Adds a key under which a callback logs these numbers."""
-        self._axes.add(key)
-
-    def before(self, run: wandb.Run, initial_epoch: int, *, resumed_at: int | None = None) -> int:
-        """Returns what to add to Keras' epoch numbers in a `fit` that starts at `initial_epoch`.
-
-        A training that is resumed goes on with `resumed_at`, whatever Keras calls it. Else an
-        `initial_epoch` other than 0 is the user's own word for where the training stands; a `fit`
-        without it goes on where the last `fit` of this run, or of the run that it resumes, ended.
-
-        Args:
-            run: The run.
-            initial_epoch: The first number in this `fit`, as Keras counts.
-            resumed_at: The number of the next epoch, from a checkpoint.
-        """
-        if resumed_at is not None:
-            return resumed_at - initial_epoch
-        if initial_epoch > 0:
-            return 0
-        if self.next is not None:
-            return self.next
-        logged = (last_logged(run, key) for key in self._axes)
-        return max((last + 1 for last in logged if last is not None), default=0)
-
-
-def epoch_counter(run: wandb.Run) -> EpochCounter:
-    """Returns the counter that all callbacks share which report to `run`."""
-    return _counters.setdefault(run, EpochCounter())
-
-
-_counters: "weakref.WeakKeyDictionary[wandb.Run, EpochCounter]" = weakref.WeakKeyDictionary()
 
 
 def last_logged(run: wandb.Run, key: str) -> int | None:

@@ -1,11 +1,16 @@
-"""Whether less or more of a metric is better."""
+"""Whether a metric is better than before, and whether less or more of it is better."""
 
+import math
+import operator
 import re
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from wk_core.compat.keras.flavour import all_metrics, own_direction
 
-__all__ = ["Direction", "metric_direction"]
+__all__ = ["BestValue", "Direction", "MonitoredMetric", "metric_direction"]
 
 Direction: TypeAlias = Literal["min", "max"]
 
@@ -17,6 +22,114 @@ _LESS: Final = re.compile(
     "cer|crossentropy|divergence|err|error|hinge|kld|logcosh|loss|mae|mape|mse|msle|nll|"
     "perplexity|poisson|rmse|rmsle|wer"
 )
+
+_Comparison: TypeAlias = Callable[[float, float], Any]
+
+
+@dataclass
+class MonitoredMetric:
+    """A metric that a callback monitors, in the attributes of Keras' own callbacks.
+
+    Attributes:
+        monitor: Its name in Keras' logs.
+        mode: Whether `"min"` or `"max"` is better; anything else infers it from the metric.
+        best: The best value so far; None if there is none.
+        monitor_op: Returns whether a first value is better than a second; None until the
+            direction is known.
+    """
+
+    monitor: str
+    mode: str = "auto"
+    best: float | None = None
+    monitor_op: Any = None
+
+
+class BestValue:
+    """Decides for one callback whether a metric is better than all its values before.
+
+    Args:
+        metric: The metric; a `keras.callbacks.ModelCheckpoint` has the same attributes.
+        name: The callback's class, for errors and warnings.
+        comparisons: The operators "less" and "greater".
+
+    Example:
+        ```python
+        from wk_core.monitor import BestValue, MonitoredMetric
+
+        best = BestValue(MonitoredMetric("loss", "min"), "MyCallback")
+        assert best.direction(model=None) == "min"
+        assert [best.improves(value) for value in (2.0, 3.0, 1.0)] == [True, False, True]
+        ```
+    """
+
+    def __init__(
+        self,
+        metric: MonitoredMetric,
+        name: str,
+        comparisons: tuple[_Comparison, _Comparison] = (operator.lt, operator.gt),
+    ) -> None:
+        self._metric = metric
+        self._name = name
+        self._comparisons = comparisons
+        self._has_warned = False
+
+    def direction(self, model: Any) -> Direction | None:
+        """Returns whether less or more is better, from now on; None where nothing tells."""
+        metric = self._metric
+        if metric.monitor_op is None:
+            known = metric.mode in ("min", "max")
+            found: Any = metric.mode if known else metric_direction(metric.monitor, model)
+            if found is None:
+                return None
+            self.set_direction(found)
+        return "max" if metric.monitor_op(1.0, 0.0) else "min"
+
+    def required_direction(self, model: Any) -> Direction:
+        """Returns whether less or more is better.
+
+        Raises:
+            ValueError: If nothing tells.
+        """
+        direction = self.direction(model)
+        if direction is None:
+            raise ValueError(
+                f"{self._name} cannot tell whether less or more of the monitored metric is "
+                "better: pass `mode='min'` or `mode='max'`. "
+                f"Received: monitor={self._metric.monitor!r}, mode={self._metric.mode!r}"
+            )
+        return direction
+
+    def set_direction(self, direction: Direction) -> None:
+        """Sets whether less or more is better."""
+        less, greater = self._comparisons
+        self._metric.monitor_op = less if direction == "min" else greater
+
+    def improves(self, value: float) -> bool:
+        """Returns whether a value is better than the best so far, which it replaces then.
+
+        NaN is never better; any number is better than none. The direction has to be known.
+        """
+        metric = self._metric
+        if math.isnan(value):
+            return False
+        if metric.best is not None and not metric.monitor_op(value, metric.best):
+            return False
+        metric.best = value
+        return True
+
+    def warn_missing(
+        self, logs: Mapping[str, float], consequence: str, *, what: str = "missing"
+    ) -> None:
+        """Warns, the first time only, that the logs do not have the metric."""
+        if self._has_warned:
+            return
+        self._has_warned = True
+        names = ", ".join(map(repr, logs)) or "none"
+        warnings.warn(
+            f"{self._name}: the monitored metric {self._metric.monitor!r} is {what}, so "
+            f"{consequence}. Metrics there: {names}.",
+            stacklevel=4,
+        )
 
 
 def metric_direction(metric: str, model: Any) -> Direction | None:

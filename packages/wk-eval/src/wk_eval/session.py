@@ -2,8 +2,9 @@
 
 import wandb
 
+from wk_core.axes import define_axis
+from wk_core.epochs import EpochNumbers
 from wk_eval.data.predictor import Predictor
-from wk_eval.epoch_numbers import EpochNumbers
 from wk_eval.tables.spooled_table import SpooledTable
 from wk_eval.tables.table_logger import TableLogger
 from wk_eval.tasks.prediction_history import PredictionHistory
@@ -28,7 +29,9 @@ class EvalSession:
 
     def __init__(self, run: wandb.Run, name: str, key_prefix: str | None) -> None:
         self.run = run
-        self.epochs = EpochNumbers(run, key_prefix)
+        self.epochs = EpochNumbers(run, None if key_prefix is None else f"{key_prefix}/epoch")
+        if key_prefix is not None and not run.disabled:
+            define_axis(run, key_prefix, "epoch")
         self.data_table: SpooledTable | None = None
         self.pred_table: SpooledTable | None = None
         self.data_table_ref: SpooledTable | None = None

@@ -1,11 +1,9 @@
-"""The best epoch, and its model as a file of the run and an artifact."""
+"""The model of the best epoch, as a file of the run and an artifact."""
 
-import math
 import re
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 
 import wandb
 
@@ -14,77 +12,13 @@ from wk_checkpoint.checkpoint import Checkpoint
 from wk_checkpoint.formats import format_for
 from wk_checkpoint.ongoing_fit import OngoingFit
 from wk_core.description import in_a_line
-from wk_core.monitor import Direction, metric_direction
+from wk_core.monitor import Direction
 
 # W&B accepts names of up to 128 characters.
 _LONGEST_RUN_NAME: Final = 128 - len("model-")
 _FILE: Final = {False: "model-best.keras", True: "model-best.weights.h5"}
 # Errors of the environment, as a full disk. All others are the model's own.
 _ENVIRONMENT_ERRORS: Final = (OSError, MemoryError, wandb.Error)
-
-
-class BestValue:
-    """The best value so far of the monitored metric.
-
-    Args:
-        monitor: The metric's name in Keras' logs.
-        mode: Whether less or more is better; `"auto"` infers it from the metric.
-        value: The best value so far; None if there is none.
-
-    Attributes:
-        direction: The same as `mode`, once it is known.
-    """
-
-    def __init__(
-        self, monitor: str, mode: Literal["auto", "min", "max"], value: float | None
-    ) -> None:
-        self._monitor = monitor
-        self.value = value
-        self.direction: Direction | None = None if mode == "auto" else mode
-        self._has_warned = False
-
-    def improves(self, logs: Mapping[str, float], model: Any) -> bool:
-        """Returns whether an epoch is better than all before it, and keeps its value if so.
-
-        NaN is never better. The first time that the metric is missing, this warns.
-
-        Raises:
-            ValueError: If neither the metric nor its name says whether less or more is better.
-        """
-        value = logs.get(self._monitor)
-        if value is None:
-            self._warn_missing(logs)
-            return False
-        direction = self.direction = self.direction or self._infer_direction(model)
-        if math.isnan(value):
-            return False
-        if self.value is not None and not (
-            value < self.value if direction == "min" else value > self.value
-        ):
-            return False
-        self.value = value
-        return True
-
-    def _infer_direction(self, model: Any) -> Direction:
-        direction = metric_direction(self._monitor, model)
-        if direction is None:
-            raise ValueError(
-                "WandbCallback cannot tell whether less or more of the monitored metric is "
-                "better: pass `mode='min'` or `mode='max'`. "
-                f"Received: monitor={self._monitor!r}, mode='auto'"
-            )
-        return direction
-
-    def _warn_missing(self, logs: Mapping[str, float]) -> None:
-        if self._has_warned:
-            return
-        self._has_warned = True
-        names = ", ".join(map(repr, logs)) or "none"
-        warnings.warn(
-            f"WandbCallback: the monitored metric {self._monitor!r} is missing, so no epoch is "
-            f"the best, and no model is saved for it. Metrics there: {names}.",
-            stacklevel=4,
-        )
 
 
 class BestModel(WandbModelCheckpoint):

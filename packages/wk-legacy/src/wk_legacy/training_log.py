@@ -9,9 +9,10 @@ import wandb
 from wk_core.async_logger import AsyncLogger
 from wk_core.compat.keras.training import sync_state
 from wk_core.logs import NumberFilter
+from wk_core.monitor import BestValue, Direction, MonitoredMetric
 from wk_legacy.arguments import Arguments
 from wk_legacy.batch_rows import BatchRows
-from wk_legacy.best_model import BestModel, BestValue
+from wk_legacy.best_model import BestModel
 from wk_legacy.components import build_components, build_components_of_fit
 from wk_legacy.model_facts import model_facts
 from wk_metrics.row_source import RowFactory, RowSource
@@ -35,7 +36,8 @@ class TrainingLog:
         self._numbers = NumberFilter(type(owner).__name__)
         self._components = build_components(arguments, run)
         self._components_of_fit: Sequence[RowSource] = ()
-        self._best = BestValue(arguments.monitor, arguments.mode, self._earlier_best())
+        self._metric = MonitoredMetric(arguments.monitor, arguments.mode, self._earlier_best())
+        self._best = BestValue(self._metric, "WandbCallback")
         self._best_model: BestModel | None = None
         if arguments.save_model:
             self._best_model = BestModel(
@@ -112,8 +114,7 @@ class TrainingLog:
         makers = [component.take(epoch) for component in self._all_components]
         numbers = self._numbers(logs)
         self._open_rows.log(partial(_row, {**numbers, "epoch": epoch}, makers))
-        if self._best.improves(numbers, self._model):
-            self._log_best(epoch, numbers)
+        self._check_best(epoch, numbers)
 
     def end(self) -> None:
         """Waits until everything is logged and saved.
@@ -133,11 +134,11 @@ class TrainingLog:
 
     def state(self) -> dict[str, Any]:
         """Returns what `restore` passes to a resumed training."""
-        return {"best": self._best.value}
+        return {"best": self._metric.best}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continues from the state of a restored training."""
-        self._best.value = state["best"]
+        self._metric.best = state["best"]
 
     @property
     def _all_components(self) -> Sequence[RowSource]:
@@ -173,13 +174,24 @@ class TrainingLog:
             )
             self._open_rows.submit(partial(self._run.summary.update, facts))
 
-    def _log_best(self, epoch: int, numbers: Mapping[str, float]) -> None:
-        prefix, monitor = self._arguments.log_best_prefix, self._arguments.monitor
+    def _check_best(self, epoch: int, numbers: Mapping[str, float]) -> None:
+        """Logs and saves the epoch if it is better than all before it."""
+        value = numbers.get(self._metric.monitor)
+        if value is None:
+            consequence = "no epoch is the best, and no model is saved for it"
+            self._best.warn_missing(numbers, consequence)
+            return
+        direction = self._best.required_direction(self._model)
+        if self._best.improves(value):
+            self._log_best(epoch, numbers, direction)
+
+    def _log_best(self, epoch: int, numbers: Mapping[str, float], direction: Direction) -> None:
+        prefix, monitor = self._arguments.log_best_prefix, self._metric.monitor
         if prefix is not None:
-            entries = {f"{prefix}{monitor}": self._best.value, f"{prefix}epoch": epoch}
+            entries = {f"{prefix}{monitor}": self._metric.best, f"{prefix}epoch": epoch}
             self._open_rows.submit(partial(self._run.summary.update, entries))
-        if self._best_model is not None and self._best.direction is not None:
-            self._best_model.save(epoch, numbers, self._best.direction)
+        if self._best_model is not None:
+            self._best_model.save(epoch, numbers, direction)
 
     def _earlier_best(self) -> float | None:
         prefix = self._arguments.log_best_prefix

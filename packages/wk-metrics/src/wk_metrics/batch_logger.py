@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any, Final
 
 import wandb
-from wk_core.compat.wandb.run_hooks import before_finish
 
 from wk_core.compat.keras.flavour import backend
+from wk_core.run import close_before_finish
 from wk_core.task_queue import TaskQueue
 from wk_metrics.batches import EpochBatches, Execution, Frequency
 from wk_metrics.learning_rate.rates import LazyValue
@@ -75,7 +75,7 @@ class BatchLogger:
         self._leaves_open = False
         self._is_closed = False
         self._stop_draining = self._run_rows.before_users(self._background.drain)
-        self._withdraw = before_finish(run, self._close_interrupted)
+        self._withdraw = close_before_finish(run, self._close, "WandbMetricsLogger")
 
     @property
     def next_batch(self) -> int:
@@ -215,12 +215,6 @@ class BatchLogger:
         error = self._background.close()
         self._rows.stop_keeping()
         return error
-
-    def _close_interrupted(self) -> None:
-        """Closes before the run finishes, after a `fit` that was interrupted."""
-        error = self._close()
-        if error is not None:
-            wandb.termerror(f"WandbMetricsLogger could not log all batches: {error!r}")
 
     def _await_hooks(self) -> None:
         if not self._pooled:

@@ -11,6 +11,7 @@ from wk_core.compat.keras.hooks import is_in_fit
 from wk_core.compat.keras.optimizers import batches_trained, counting_optimizer
 from wk_core.compat.keras.training import samples_seen
 from wk_core.distribution import workers_strategy
+from wk_core.epochs import EpochNumbers
 from wk_metrics.batch_logger import BatchLogger
 from wk_metrics.batches import Frequency
 from wk_metrics.global_step import StartingPoint, global_step_of
@@ -54,6 +55,7 @@ class FitLogger:
         rows: Writes the rows.
         settings: What is logged.
         start: The given starting point of this `fit`; it is reset once used.
+        epochs: The numbers of the epochs.
         model: The model that is trained.
         params: What Keras tells callbacks of this `fit`.
         writes: Whether this process logs the metrics.
@@ -71,6 +73,7 @@ class FitLogger:
         rows: RowWriter,
         settings: MetricsSettings,
         start: StartingPoint,
+        epochs: EpochNumbers,
         *,
         model: Any,
         params: Mapping[str, Any] | None,
@@ -85,7 +88,7 @@ class FitLogger:
         self._params = params or {}
         self._writes = writes
         self._global_step = global_step_of(run)
-        self._epoch_offset: int | None = None
+        self._epochs = epochs
         self._samples: int | None = None
         self._trains_by_fit = is_in_fit(model)
         self.throughput = Throughput() if settings.measures_throughput else None
@@ -112,25 +115,24 @@ class FitLogger:
         Args:
             epoch: The number of the epoch in this `fit`, as Keras counts.
         """
-        if self._epoch_offset is None:
-            self._epoch_offset = self._global_step.start_epochs(
-                self._run, epoch, resumed_at=self._start.epoch
-            )
+        if not self._epochs.has_begun:
+            self._epochs.resume_at(self._start.epoch)
             self._start.epoch = None
+            self._epochs.begin(epoch)
             if self._settings.logs_batches or self.throughput is not None:
                 self.batches = self._new_batch_logger(epoch)
-        return epoch + self._epoch_offset
+        return self._epochs.number(epoch)
 
-    def begin_epoch(self, epoch: int) -> int:
-        """Begins an epoch; returns its number in the whole training."""
-        number = self.number_of(epoch)
+    def begin_epoch(self, epoch: int) -> None:
+        """Begins an epoch."""
+        self.number_of(epoch)
+        self._epochs.begin(epoch)
         self.rates.start_epoch()
         self._samples = None
         if self.batches is not None:
             self.batches.start_epoch()
         if self.throughput is not None:
             self.throughput.start_epoch()
-        return number
 
     def begin_validation(self) -> None:
         """Records the epoch's number of samples before validation resets the metrics."""
@@ -213,6 +215,7 @@ class FitLogger:
             self._run,
             self._optimizer,
             initial_epoch=initial_epoch,
+            first_epoch=self._epochs.number(initial_epoch),
             steps_per_epoch=steps_per_epoch,
             given=self._start.batch,
         )

@@ -1,7 +1,7 @@
-"""The number of the next batch and of the next epoch in the whole training.
+"""The number of the next batch in the whole training.
 
-Keras counts batches from zero in every epoch, and epochs from zero in every `fit`. A chart needs
-numbers that go on across calls of `fit`, callbacks and processes.
+Keras counts batches from zero in every epoch. A chart needs numbers that go on across epochs, calls
+of `fit`, callbacks and processes, as `wk_core.epochs` has them of epochs.
 """
 
 import weakref
@@ -10,7 +10,7 @@ from typing import Any
 
 import wandb
 
-from wk_core.axes import EpochCounter, epoch_counter, last_logged
+from wk_core.axes import last_logged
 from wk_core.compat.keras.optimizers import batches_trained
 
 
@@ -47,34 +47,17 @@ class StartingPoint:
 
 @dataclass
 class GlobalStep:
-    """The numbers that a training which reports to a run has reached in this process.
+    """The batch that a training which reports to a run has reached in this process.
 
     Attributes:
-        epochs: Counts the epochs, also for callbacks of other packages.
         next_batch: The number of the next batch; None if no callback has counted batches.
         ahead: The difference between `next_batch` and the optimizer's own count.
         optimizer: The optimizer that `ahead` refers to.
     """
 
-    epochs: EpochCounter
     next_batch: int | None = None
     ahead: int = 0
     optimizer: "weakref.ref[Any] | None" = None
-
-    @property
-    def next_epoch(self) -> int | None:
-        """The number of the next epoch; None before the first epoch has ended."""
-        return self.epochs.next
-
-    @next_epoch.setter
-    def next_epoch(self, number: int) -> None:
-        self.epochs.next = number
-
-    def start_epochs(
-        self, run: wandb.Run, initial_epoch: int, *, resumed_at: int | None = None
-    ) -> int:
-        """Returns what to add to Keras' epoch numbers in a `fit` that starts at `initial_epoch`."""
-        return self.epochs.before(run, initial_epoch, resumed_at=resumed_at)
 
     def start_batches(
         self,
@@ -82,6 +65,7 @@ class GlobalStep:
         optimizer: Any,
         *,
         initial_epoch: int,
+        first_epoch: int,
         steps_per_epoch: int | None,
         given: int | None,
     ) -> int:
@@ -100,6 +84,7 @@ class GlobalStep:
             run: The run.
             optimizer: The optimizer that is applied once a batch; None if there is none.
             initial_epoch: The first epoch of this `fit`, as Keras counts.
+            first_epoch: The number of this epoch in the whole training.
             steps_per_epoch: The number of batches in an epoch, if it is known.
             given: The given number; None if there is none.
         """
@@ -116,10 +101,9 @@ class GlobalStep:
         elif initial_epoch > 0 and steps_per_epoch is not None:
             start = initial_epoch * steps_per_epoch
         else:
-            epochs = self.start_epochs(run, initial_epoch)
             last = last_logged(run, "batch/batch_step")
             logged = 0 if last is None else last + 1
-            start = max(epochs * (steps_per_epoch or 0), logged)
+            start = max(first_epoch * (steps_per_epoch or 0), logged)
         self.remember(optimizer, start)
         return start
 
@@ -132,11 +116,7 @@ class GlobalStep:
 
 def global_step_of(run: wandb.Run) -> GlobalStep:
     """Returns the `GlobalStep` that all callbacks of a run share."""
-    if run not in _global_steps:
-        epochs = epoch_counter(run)
-        epochs.add_axis("epoch/epoch")
-        _global_steps[run] = GlobalStep(epochs)
-    return _global_steps[run]
+    return _global_steps.setdefault(run, GlobalStep())
 
 
 _global_steps: "weakref.WeakKeyDictionary[wandb.Run, GlobalStep]" = weakref.WeakKeyDictionary()

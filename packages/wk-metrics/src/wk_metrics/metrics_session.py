@@ -8,6 +8,7 @@ import wandb
 
 from wk_core.axes import define_axis
 from wk_core.compat.keras.hooks import call_after_all, call_before_all, current_callback_list
+from wk_core.epochs import EpochNumbers
 from wk_core.process import this_process
 from wk_metrics.fit_logger import FitLogger, MetricsSettings
 from wk_metrics.global_step import StartingPoint, global_step_of
@@ -42,7 +43,7 @@ class MetricsSession:
         if start.epoch is not None:
             self._rows.leave_out_logged()
         self._global_step = global_step_of(run)
-        self._epoch = self._global_step.next_epoch or 0
+        self._epochs = EpochNumbers(run, "epoch/epoch")
         self._callbacks: weakref.ref[Any] | None = None
         self._reads_batches = False
         self.fit: FitLogger | None = None
@@ -68,7 +69,7 @@ class MetricsSession:
             return
         self._rows.complete()
         fit = self.fit or self._begin_fit(model, params)
-        self._epoch = fit.begin_epoch(epoch)
+        fit.begin_epoch(epoch)
 
     def begin_batch(self, batch: int) -> None:
         """Records that a batch begins; waits while too many rows are waiting."""
@@ -110,7 +111,7 @@ class MetricsSession:
             self._rows.write(self._own_prefix, {}, {"epoch": number, **speed})
         if self._writes:
             fit.log_epoch(number, logs, speed if self._settings.shows_throughput else {})
-        self._global_step.next_epoch = self._epoch = number + 1
+        self._epochs.end(epoch)
         self._log_model_info(model, is_trained=True)
 
     def end_fit(self) -> None:
@@ -127,7 +128,7 @@ class MetricsSession:
         """Returns the numbers of the epoch and the batch to come."""
         batches = None if self.fit is None else self.fit.batches
         return {
-            "next_epoch": self._epoch,
+            "next_epoch": self._epochs.next,
             "next_batch": self._global_step.next_batch if batches is None else batches.next_batch,
         }
 
@@ -138,11 +139,13 @@ class MetricsSession:
     def _begin_fit(
         self, model: Any, params: Mapping[str, Any] | None, *, is_over: bool = False
     ) -> FitLogger:
+        self._epochs.begin_fit()
         self.fit = FitLogger(
             self._run,
             self._rows,
             self._settings,
             self._start,
+            self._epochs,
             model=model,
             params=params,
             writes=self._writes,

@@ -8,10 +8,10 @@ from typing import Any
 import wandb
 
 from wk_core.async_logger import AsyncLogger
-from wk_core.axes import epoch_counter
 from wk_core.callback import RunCallback
 from wk_core.compat.keras.flavour import keras
 from wk_core.distribution import check_alone
+from wk_core.epochs import EpochNumbers
 from wk_metrics.row_source import RowFactory, RowSource
 
 
@@ -53,7 +53,7 @@ class PeriodicLogger(RunCallback, keras.callbacks.Callback):  # type: ignore[mis
         self._session.begin_fit(self.model)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Works out the number of the first epoch in the whole training."""
+        """Finds the number of the epoch in the whole training."""
         self._session.begin_epoch(epoch)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
@@ -80,9 +80,7 @@ class _Session:
         self._source = source
         self._name = name
         self._rows: AsyncLogger | None = None
-        self._epochs = epoch_counter(run)
-        self._epochs.add_axis("epoch")
-        self._epoch_offset: int | None = None
+        self._epochs = EpochNumbers(run, "epoch")
         if not run.disabled:
             run.define_metric("epoch")
             run.define_metric(f"{prefix}/*", step_metric="epoch")
@@ -95,20 +93,19 @@ class _Session:
     def begin_fit(self, model: Any) -> None:
         """Begins a `fit`, after ending an earlier one that was interrupted."""
         self.end_fit()
-        self._epoch_offset = None
+        self._epochs.begin_fit()
         if not self._run.disabled:
             self._source.begin(model)
             self._rows = AsyncLogger(self._run, self._name)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Works out the number of the first epoch in the whole training."""
-        if self._epoch_offset is None:
-            self._epoch_offset = self._epochs.before(self._run, epoch)
+        """Finds the number of the epoch in the whole training."""
+        self._epochs.begin(epoch)
 
     def end_epoch(self, epoch: int, *, is_due: bool) -> None:
         """Counts the epoch, and logs a row if it is due."""
-        number = epoch + (self._epoch_offset or 0)
-        self._epochs.next = number + 1
+        number = self._epochs.number(epoch)
+        self._epochs.end(epoch)
         if self._rows is not None and is_due:
             self._rows.log(partial(_row, number, self._source.take(number)))
 

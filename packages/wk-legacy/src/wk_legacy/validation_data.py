@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import wandb
 
+from wk_core.arguments import check_whole_number
 from wk_core.data.arrays import describe, is_tensor
 from wk_core.preserved_state import preserve_random_state
 from wk_eval.data.predictor import Predictor as BatchPredictor
@@ -47,13 +48,8 @@ class ValidationData:
         *,
         image_range: tuple[float, float] | None = None,
     ) -> None:
-        if steps is not None and (
-            isinstance(steps, bool) or not isinstance(steps, int) or steps < 1
-        ):
-            raise ValueError(
-                "`validation_steps` must be a whole number of batches, 1 or more. Received: "
-                f"validation_steps={steps!r}"
-            )
+        if steps is not None:
+            steps = check_whole_number(steps, "validation_steps", of="batches", or_else="None")
         if isinstance(data, list) and data and all(is_tensor(each) for each in data):
             data = tuple(data)
         if not isinstance(data, tuple):

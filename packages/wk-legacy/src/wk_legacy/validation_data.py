@@ -13,10 +13,11 @@ import wandb
 
 from wk_core.arguments import check_whole_number
 from wk_core.data.arrays import describe, is_tensor
+from wk_core.data.structures import Arrays, map_arrays, with_tuples
 from wk_core.preserved_state import preserve_random_state
 from wk_eval.data.predictor import Predictor as BatchPredictor
 from wk_eval.data.samples import Samples, batches_of, draw_samples
-from wk_eval.data.structures import Arrays, map_arrays, named, with_tuples
+from wk_eval.data.structures import named
 from wk_legacy.images.rendering import ImageRenderer, checked_range, image_renderer
 
 _BATCH_SIZE: Final = 32

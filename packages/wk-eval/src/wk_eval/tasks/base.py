@@ -12,9 +12,10 @@ from PIL import Image as PILImage
 
 from wk_core.arguments import check_whole_number
 from wk_core.artifacts import check_name
+from wk_core.data.structures import map_arrays, with_tuples
 from wk_core.preserved_state import preserve_random_state
 from wk_eval.data.samples import Samples, draw_samples
-from wk_eval.data.structures import map_arrays, select, with_tuples
+from wk_eval.data.structures import select
 from wk_eval.eval_callback import WandbEvalCallback
 from wk_eval.plots.drawings import grid_picture
 from wk_eval.tables.example_cells import ExampleCells

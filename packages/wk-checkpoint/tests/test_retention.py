@@ -37,8 +37,8 @@ def test_protected_is_kept():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"best": -1}, "`best` must be a whole number, 0 or more"),
-        ({"last": 0}, "`last` must be a whole number, 1 or more"),
+        ({"best": -1}, "`best` must be a whole number of checkpoints, 0 or more"),
+        ({"last": 0}, "`last` must be a whole number of checkpoints, 1 or more"),
         ({"last": 1.5}, "Received: last=1.5"),
         ({"ttl": datetime.timedelta()}, "`ttl` must be positive"),
     ],

@@ -252,7 +252,9 @@ def test_subclass_hooks_are_called(offline_run, read_back):
 @pytest.mark.backend_free
 def test_bad_log_freq(offline_run, log_freq):
     offline_run()
-    with pytest.raises(ValueError, match="'epoch', 'batch' or a whole number") as raised:
+    with pytest.raises(
+        ValueError, match="a whole number of batches, 1 or more, or 'epoch' or 'batch'"
+    ) as raised:
         WandbMetricsLogger(log_freq)
     assert f"log_freq={log_freq!r}" in str(raised.value)
 

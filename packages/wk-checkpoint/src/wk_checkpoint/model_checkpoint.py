@@ -1,7 +1,7 @@
 """The callback that saves a model while it trains, and logs each checkpoint."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Literal
 
 import wandb
@@ -12,9 +12,10 @@ from wk_checkpoint.monitor import Monitor
 from wk_checkpoint.ongoing_fit import OngoingFit
 from wk_checkpoint.progress import Progress
 from wk_checkpoint.retention import LocalFiles, Retention
-from wk_checkpoint.schedule import BatchInterval, check_save_freq
+from wk_checkpoint.schedule import BatchInterval, checked_save_freq
 from wk_checkpoint.session import CheckpointSession, Settings, await_fit
 from wk_checkpoint.storage.storage import storage_at
+from wk_core.arguments import check_choice
 from wk_core.callback import RunCallback
 from wk_core.compat.keras.flavour import keras
 from wk_core.compat.keras.hooks import restore_default_hook
@@ -123,9 +124,9 @@ class WandbModelCheckpoint(RunCallback, keras.callbacks.ModelCheckpoint):  # typ
         preemption: bool = False,
     ) -> None:
         filepath = os.fspath(filepath)
-        _check_choice("mode", mode, ("auto", "min", "max"))
-        _check_choice("when_busy", when_busy, ("wait", "skip"))
-        check_save_freq(save_freq)
+        check_choice(mode, "mode", ("auto", "min", "max"))
+        check_choice(when_busy, "when_busy", ("wait", "skip"))
+        save_freq = checked_save_freq(save_freq)
         check_filepath(filepath, save_freq)
         checkpoint_format = format_for(filepath, weights_only=save_weights_only, options=options)
         storage = storage_at(filepath)
@@ -233,11 +234,3 @@ class WandbModelCheckpoint(RunCallback, keras.callbacks.ModelCheckpoint):  # typ
         """Returns the callbacks whose state is saved; subclasses may choose others."""
         siblings = self._session.siblings
         return [self] if siblings is None else siblings
-
-
-def _check_choice(name: str, value: Any, accepted: Collection[Any]) -> None:
-    """Raises ValueError if an argument has none of the accepted values."""
-    if value not in accepted:
-        raise ValueError(
-            f"`{name}` must be one of {', '.join(map(repr, accepted))}. Received: {name}={value!r}"
-        )

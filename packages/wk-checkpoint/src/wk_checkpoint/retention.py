@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wk_checkpoint.storage.storage import storage_at
+from wk_core.arguments import check_whole_number
 
 __all__ = ["LocalFiles", "Retention", "SavedCheckpoint", "select_expired"]
 
@@ -37,14 +38,10 @@ class Retention:
     def __post_init__(self) -> None:
         """Checks the numbers."""
         for name, least in (("best", 0), ("last", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(
-                    f"Retention: `{name}` must be a whole number, {least} or more. "
-                    f"Received: {name}={value!r}"
-                )
+            number = check_whole_number(getattr(self, name), name, of="checkpoints", least=least)
+            object.__setattr__(self, name, number)  # an `int` for NumPy's numbers, too
         if self.ttl is not None and self.ttl <= datetime.timedelta():
-            raise ValueError(f"Retention: `ttl` must be positive. Received: ttl={self.ttl!r}")
+            raise ValueError(f"`ttl` must be positive. Received: ttl={self.ttl!r}")
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,18 @@
 """When a checkpoint is due: at the end of each epoch, or every so many batches."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-__all__ = ["BatchInterval", "check_save_freq"]
+from wk_core.arguments import check_whole_number
+
+__all__ = ["BatchInterval", "checked_save_freq"]
 
 
-def check_save_freq(save_freq: Any) -> None:
-    """Raises ValueError if `save_freq` is neither `"epoch"` nor a number of batches."""
+def checked_save_freq(save_freq: Any) -> Literal["epoch"] | int:
+    """Returns `save_freq`; raises ValueError if it is not `"epoch"` or a number of batches."""
     if save_freq == "epoch":
-        return
-    if isinstance(save_freq, bool) or not isinstance(save_freq, int) or save_freq < 1:
-        raise ValueError(
-            "`save_freq` must be 'epoch' or a whole number of batches, 1 or more. "
-            f"Received: save_freq={save_freq!r}"
-        )
+        return "epoch"
+    return check_whole_number(save_freq, "save_freq", of="batches", or_else="'epoch'")
 
 
 @dataclass

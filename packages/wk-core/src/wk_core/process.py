@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import wandb
 
+from wk_core.arguments import is_whole_number
 from wk_core.compat.keras.flavour import backend
 from wk_core.compat.processes import process_of_jax
 
@@ -134,13 +135,13 @@ def _say(process: Process) -> None:
 
 
 def _checked(index: Any, count: Any, source: str) -> Process:
-    numbers = all(isinstance(each, int) and not isinstance(each, bool) for each in (index, count))
+    numbers = is_whole_number(index) and is_whole_number(count)
     if not numbers or not 0 <= index < count:
         raise ValueError(
             f"{source}: the number of a process must be from 0 to one less than their count. "
             f"Received: index={index!r}, count={count!r}"
         )
-    return Process(index, count, source)
+    return Process(int(index), int(count), source)
 
 
 def _from_variable() -> Process | None:

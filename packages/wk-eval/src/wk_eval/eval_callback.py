@@ -7,10 +7,10 @@ from typing import Any
 
 import wandb
 
+from wk_core.arguments import check_whole_number
 from wk_core.callback import RunCallback
 from wk_core.compat.keras.flavour import keras
 from wk_core.compat.wandb.run_hooks import has_finished
-from wk_eval.arguments import checked_aliases, checked_columns, checked_every
 from wk_eval.data.predictor import Predictor
 from wk_eval.session import EvalSession
 from wk_eval.tables.image import table_image
@@ -112,10 +112,10 @@ class WandbEvalCallback(RunCallback, keras.callbacks.Callback, abc.ABC):  # type
             raise TypeError(
                 f"{name} has to define `add_model_predictions(self, epoch, logs=None)`."
             )
-        self.data_table_columns = checked_columns("data_table_columns", data_table_columns)
-        self.pred_table_columns = checked_columns("pred_table_columns", pred_table_columns)
-        self._every = checked_every(every)
-        self._aliases = checked_aliases(aliases)
+        self.data_table_columns = _checked_columns("data_table_columns", data_table_columns)
+        self.pred_table_columns = _checked_columns("pred_table_columns", pred_table_columns)
+        self._every = check_whole_number(every, "every", of="epochs")
+        self._aliases = _checked_aliases(aliases)
         super().__init__()
         self._report_to(run)
 
@@ -298,7 +298,7 @@ class WandbEvalCallback(RunCallback, keras.callbacks.Callback, abc.ABC):  # type
             aliases: The version's aliases. Defaults to those of the constructor.
         """
         self._session.logger.stop_deferring()
-        chosen = self._aliases if aliases is None else checked_aliases(aliases)
+        chosen = self._aliases if aliases is None else _checked_aliases(aliases)
         self._session.logger.log_predictions(
             self.pred_table, self._pred_artifact_name, type, table_name, chosen
         )
@@ -327,3 +327,21 @@ def _call(method: Callable[..., None], *arguments: Any, logs: Any) -> None:
         method(*arguments)
     else:
         method(*arguments, logs)
+
+
+def _checked_columns(argument: str, columns: Any) -> list[str]:
+    """Returns names of columns; raises ValueError if they are not text, or not all different."""
+    names: list[Any] = list(columns) if isinstance(columns, (list, tuple)) else [None]
+    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise ValueError(
+            f"`{argument}` must be a list of different names. Received: {argument}={columns!r}"
+        )
+    return names
+
+
+def _checked_aliases(aliases: Any) -> tuple[str, ...]:
+    """Returns aliases; raises ValueError if they are not names."""
+    names = tuple(aliases) if isinstance(aliases, (list, tuple, set, frozenset)) else (None,)
+    if not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"`aliases` must be a list of names. Received: aliases={aliases!r}")
+    return names

@@ -317,7 +317,10 @@ def test_logits_that_are_taken_for_probabilities(offline_run):
     [
         ({"top_k": 0}, "top_k=0"),
         ({"threshold": 1}, "threshold=1"),
-        ({"num_samples": 0}, "`num_samples` must be a whole number of examples, or None.*=0"),
+        (
+            {"num_samples": 0},
+            "`num_samples` must be a whole number of examples, 1 or more, or None.*=0",
+        ),
         ({"batch_size": 1.5}, "batch_size=1.5"),
         ({"name": "a/b"}, "needs a name of 1 to 128.*'a/b'"),
         ({"every": 0}, "every=0"),

@@ -1,11 +1,12 @@
 """The arguments of `WandbCallback`, checked before anything is written."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
 
+from wk_core.arguments import check_choice, check_whole_number, is_whole_number
 from wk_eval.data.labels import class_names
 from wk_legacy.images.kinds import checked_kind, is_image
 from wk_legacy.images.rendering import checked_colors, checked_range
@@ -70,23 +71,26 @@ class Arguments:
 
     def __post_init__(self) -> None:
         self._check("monitor", isinstance(self.monitor, str) and self.monitor, "a metric's name")
-        self._check_choice("mode", ("auto", "min", "max"))
-        is_level = isinstance(self.verbose, (int, np.integer, np.bool_)) and self.verbose >= 0
+        check_choice(self.mode, "mode", ("auto", "min", "max"))
+        is_level = _is_whole_number_or_flag(self.verbose) and self.verbose >= 0
         self._check("verbose", is_level, "0, or 1 or more to say what is saved")
         for flag in _FLAGS:
-            self._check_choice(flag, (True, False))
+            value = getattr(self, flag)
+            is_flag = _is_whole_number_or_flag(value) and value in (True, False)
+            self._check(flag, is_flag, "True or False")
         for processor in _PROCESSORS:
             given = getattr(self, processor)
             self._check(processor, given is None or callable(given), "a function, or None")
         self._check(
             "labels", _are_labels(self.labels), "the names of classes, in a list or by number"
         )
-        self._check_count("predictions", least=1)
-        self._check_count("log_evaluation_frequency", least=0)
+        self._check_count("predictions", of="examples", least=1)
+        self._check_count("log_evaluation_frequency", of="epochs", least=0)
         if self.log_batch_frequency is not None:
-            self._check_count("log_batch_frequency", least=0, otherwise=", or None for no batches")
+            none = "None for no batches"
+            self._check_count("log_batch_frequency", of="batches", least=0, or_else=none)
         if self.validation_steps is not None:
-            self._check_count("validation_steps", least=1, otherwise=", or None")
+            self._check_count("validation_steps", of="batches", least=1, or_else="None")
         self._check(
             "log_best_prefix",
             self.log_best_prefix is None or isinstance(self.log_best_prefix, str),
@@ -153,17 +157,13 @@ class Arguments:
             value = getattr(self, name)
             raise ValueError(f"`{name}` must be {accepted}. Received: {name}={value!r}")
 
-    def _check_choice(self, name: str, accepted: Collection[Any]) -> None:
-        value = getattr(self, name)
-        is_scalar = isinstance(value, (str, int, np.integer, np.bool_))
-        self._check(name, is_scalar and value in accepted, " or ".join(map(repr, accepted)))
+    def _check_count(self, name: str, *, of: str, least: int, or_else: str = "") -> None:
+        count = check_whole_number(getattr(self, name), name, of=of, least=least, or_else=or_else)
+        object.__setattr__(self, name, count)  # an `int` for NumPy's numbers, too
 
-    def _check_count(self, name: str, *, least: int, otherwise: str = "") -> None:
-        value = getattr(self, name)
-        is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        is_count = is_whole and value >= least
-        self._check(name, is_count, f"a whole number, {least} or more{otherwise}")
-        object.__setattr__(self, name, int(value))  # NumPy's numbers, too
+
+def _is_whole_number_or_flag(value: Any) -> bool:
+    return is_whole_number(value) or isinstance(value, (bool, np.bool_))
 
 
 def _are_labels(labels: Any) -> bool:

@@ -11,11 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import wandb
 
+from wk_core.arguments import check_whole_number
 from wk_core.data.arrays import describe, is_tensor
+from wk_core.data.structures import Arrays, map_arrays, with_tuples
 from wk_core.preserved_state import preserve_random_state
 from wk_eval.data.predictor import Predictor as BatchPredictor
 from wk_eval.data.samples import Samples, batches_of, draw_samples
-from wk_eval.data.structures import Arrays, map_arrays, named, with_tuples
+from wk_eval.data.structures import named
 from wk_legacy.images.rendering import ImageRenderer, checked_range, image_renderer
 
 _BATCH_SIZE: Final = 32
@@ -47,13 +49,8 @@ class ValidationData:
         *,
         image_range: tuple[float, float] | None = None,
     ) -> None:
-        if steps is not None and (
-            isinstance(steps, bool) or not isinstance(steps, int) or steps < 1
-        ):
-            raise ValueError(
-                "`validation_steps` must be a whole number of batches, 1 or more. Received: "
-                f"validation_steps={steps!r}"
-            )
+        if steps is not None:
+            steps = check_whole_number(steps, "validation_steps", of="batches", or_else="None")
         if isinstance(data, list) and data and all(is_tensor(each) for each in data):
             data = tuple(data)
         if not isinstance(data, tuple):

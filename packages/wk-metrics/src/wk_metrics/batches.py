@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from wk_core.arguments import check_whole_number
+
 LogFreq: TypeAlias = Literal["epoch", "batch"] | int
 
 
@@ -32,12 +34,8 @@ class Frequency:
             return cls(None)
         if log_freq == "batch":
             return cls(1)
-        if isinstance(log_freq, int) and not isinstance(log_freq, bool) and log_freq >= 1:
-            return cls(log_freq)
-        raise ValueError(
-            "`log_freq` must be 'epoch', 'batch' or a whole number of batches, 1 or more. "
-            f"Received: log_freq={log_freq!r}"
-        )
+        words = "'epoch' or 'batch'"
+        return cls(check_whole_number(log_freq, "log_freq", of="batches", or_else=words))
 
     def is_due(self, first: int, last: int) -> bool:
         """Returns whether a batch from `first` to `last`, both included, is due."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import wandb
 
+from wk_core.arguments import check_whole_number
 from wk_core.axes import last_logged
 from wk_core.compat.keras.optimizers import batches_trained
 
@@ -33,16 +34,12 @@ class StartingPoint:
         Raises:
             ValueError: If it is neither None nor a whole number, 0 or more.
         """
-        if initial_global_step is not None and (
-            isinstance(initial_global_step, bool)
-            or not isinstance(initial_global_step, int)
-            or initial_global_step < 0
-        ):
-            raise ValueError(
-                "`initial_global_step` must be a whole number of batches, 0 or more, or None. "
-                f"Received: initial_global_step={initial_global_step!r}"
-            )
-        return cls(initial_global_step)
+        if initial_global_step is None:
+            return cls()
+        name = "initial_global_step"
+        return cls(
+            check_whole_number(initial_global_step, name, of="batches", least=0, or_else="None")
+        )
 
 
 @dataclass

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import wandb
 
+from wk_core.arguments import check_choice
 from wk_core.callback import RunCallback
 from wk_core.compat.keras.flavour import keras
 from wk_core.compat.keras.hooks import restore_default_hook
@@ -89,12 +90,13 @@ class WandbMetricsLogger(RunCallback, keras.callbacks.Callback):  # type: ignore
         log_model_info: bool = False,
         report_from: Literal["one", "all"] = "one",
     ) -> None:
+        check_choice(report_from, "report_from", ("one", "all"))
         super().__init__()
         self._settings = MetricsSettings(
             frequency=Frequency.parse(log_freq),
             shows_throughput=throughput,
             describes_model=log_model_info,
-            reports_from_all=_checked_report_from(report_from) == "all",
+            reports_from_all=report_from == "all",
         )
         self._start = StartingPoint.parse(initial_global_step)
         self._evaluates_alone = False
@@ -172,11 +174,3 @@ class WandbMetricsLogger(RunCallback, keras.callbacks.Callback):  # type: ignore
         self._start.epoch = state["next_epoch"]
         self._start.batch = state["next_batch"]
         self._session.leave_out_logged()
-
-
-def _checked_report_from(report_from: Any) -> Any:
-    if report_from not in ("one", "all"):
-        raise ValueError(
-            f"`report_from` must be 'one' or 'all'. Received: report_from={report_from!r}"
-        )
-    return report_from

@@ -7,6 +7,7 @@ from typing import Any
 
 import wandb
 
+from wk_core.arguments import check_whole_number
 from wk_core.async_logger import AsyncLogger
 from wk_core.callback import RunCallback
 from wk_core.compat.keras.flavour import keras
@@ -29,7 +30,7 @@ class PeriodicLogger(RunCallback, keras.callbacks.Callback):  # type: ignore[mis
     def __init__(self, prefix: str, *, run: wandb.Run | None, every: int) -> None:
         super().__init__()
         self._prefix = prefix
-        self._every = _checked_every(every)
+        self._every = check_whole_number(every, "every", of="epochs")
         self._report_to(run)
 
     @abc.abstractmethod
@@ -118,11 +119,3 @@ class _Session:
 
 def _row(epoch: int, make_row: RowFactory) -> dict[str, Any]:
     return {"epoch": epoch, **make_row()}
-
-
-def _checked_every(every: Any) -> int:
-    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-        raise ValueError(
-            f"`every` must be a whole number of epochs, 1 or more. Received: every={every!r}"
-        )
-    return every

@@ -1,1 +1,1 @@
-"""Reading data: arrays of every backend, containers with rows, and data without end."""
+"""Reading data: arrays of every backend, alone or nested, rows, and data without end."""

@@ -8,6 +8,7 @@ import pickle
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from wk_core.arguments import check_positive_number
 from wk_core.worker.config import WorkerConfig
 
 if TYPE_CHECKING:
@@ -79,13 +80,7 @@ class WorkerRun:
         job_type: str = "worker",
         finish_timeout: float = 30.0,
     ) -> None:
-        if isinstance(finish_timeout, bool) or not (
-            isinstance(finish_timeout, (int, float)) and finish_timeout > 0
-        ):
-            raise ValueError(
-                "`finish_timeout` must be a positive number of seconds. "
-                f"Received: finish_timeout={finish_timeout!r}"
-            )
+        finish_timeout = check_positive_number(finish_timeout, "finish_timeout", of="seconds")
         from wk_core.run import resolve_run
 
         # Also where a training has several processes, and callbacks need no run in this one.

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from wk_core.compat.keras.flavour import without_distribution
+from wk_core.compat.keras.flavour import map_structure, without_distribution
 from wk_core.compat.keras.sharding import gather, is_multi_process, is_sharded
 from wk_core.distribution import replicas_strategy
 
@@ -50,8 +50,8 @@ class BatchPredictor:
             self._compiled = tf.function(
                 lambda inputs: strategy.run(lambda each: model(each, training=False), (inputs,))
             )
-        outputs = self._compiled(tf.nest.map_structure(tf.convert_to_tensor, batch))
-        return tf.nest.map_structure(
+        outputs = self._compiled(map_structure(tf.convert_to_tensor, batch))
+        return map_structure(
             lambda output: strategy.experimental_local_results(output)[0].numpy(), outputs
         )
 
@@ -70,4 +70,4 @@ class BatchPredictor:
         )
         with without_distribution():
             outputs = self._compiled(trainable, others, batch)
-        return jax.tree.map(jax.device_get, outputs)
+        return jax.device_get(outputs)

@@ -6,16 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from wk_core.compat.keras.flavour import input_shape, keras, stateless_scope, to_tensor, values_of
+from wk_core.compat.keras.flavour import (
+    input_shape,
+    keras,
+    map_structure,
+    stateless_scope,
+    to_tensor,
+    values_of,
+)
 from wk_core.compat.keras.graph import all_layers
 from wk_core.compat.keras.hooks import fit_argument
+from wk_core.compat.keras.layer_state import layer_states
 from wk_core.compat.keras.sharding import is_multi_process
 from wk_core.data.arrays import as_array, is_tensor
 from wk_core.data.rows import count_rows, is_sparse_or_ragged
+from wk_core.data.structures import Arrays, leaves, map_arrays, with_tuples
 from wk_core.preserved_state import preserve_state
 from wk_eval.data.batch_predictor import BatchPredictor
 from wk_eval.data.samples import Samples
-from wk_eval.data.structures import Arrays, join, leaves, map_arrays, with_tuples
+from wk_eval.data.structures import join
 
 __all__ = ["Predictor"]
 
@@ -124,7 +133,7 @@ class Predictor:
     def _states(self) -> list[Any]:
         """Returns the states of stateful layers."""
         layers = [each for each in all_layers(self._model) if getattr(each, "stateful", False)]
-        return [state for layer in layers for state in _variables(getattr(layer, "states", None))]
+        return [state for layer in layers for state in layer_states(layer)]
 
     def _forget_states(self) -> None:
         if is_multi_process(self._model):  # assigned values would not be restored there
@@ -142,22 +151,11 @@ def _of_size(array: Any, size: int) -> Any:
 
 def _map_outputs(function: Any, outputs: Any) -> Any:
     """Returns outputs as arrays, in their own structure, with a function applied to each."""
-    if isinstance(outputs, list):
-        return [_map_outputs(function, each) for each in outputs]
-    if isinstance(outputs, tuple):
-        return tuple(_map_outputs(function, each) for each in outputs)
-    if isinstance(outputs, dict):
-        return {name: _map_outputs(function, each) for name, each in outputs.items()}
-    if not is_tensor(outputs):
-        return outputs
-    array = as_array(outputs)
-    return function(array) if array.ndim else array
 
+    def mapped(output: Any) -> Any:
+        if not is_tensor(output):
+            return output
+        array = as_array(output)
+        return function(array) if array.ndim else array
 
-def _variables(states: Any) -> list[Any]:
-    """Returns the variables in nested lists; none for a layer that has not been built."""
-    if states is None:
-        return []
-    if isinstance(states, (list, tuple)):
-        return [variable for each in states for variable in _variables(each)]
-    return [states]
+    return map_structure(mapped, outputs)

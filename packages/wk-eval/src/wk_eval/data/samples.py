@@ -13,7 +13,8 @@ from wk_core.compat.keras.flavour import PyDataset, batch_count
 from wk_core.data.arrays import describe
 from wk_core.data.endless import is_endless, knows_its_end
 from wk_core.data.rows import Rows, count_rows, take_rows
-from wk_eval.data.structures import Arrays, join, leaves, map_arrays, named, with_tuples
+from wk_core.data.structures import Arrays, leaves, map_arrays, with_tuples
+from wk_eval.data.structures import join, named
 
 # The most examples to draw from data of unknown length.
 _MOST_UNKNOWN: Final = 1_000_000

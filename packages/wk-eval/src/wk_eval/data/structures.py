@@ -1,44 +1,12 @@
-"""One array, or several: nested dictionaries and tuples of arrays."""
+"""Names, chooses and joins nested arrays."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from wk_core.data.arrays import is_tensor
-
-Arrays: TypeAlias = npt.NDArray[Any] | dict[str, Any] | tuple[Any, ...]
-"""An array, or several by name or by position; the examples lie along the first axis of each."""
-
-
-def map_arrays(function: Callable[[Any], Any], arrays: Any) -> Any:
-    """Returns nested arrays with a function applied to each array."""
-    if isinstance(arrays, Mapping):
-        return {name: map_arrays(function, each) for name, each in arrays.items()}
-    if isinstance(arrays, tuple):
-        return tuple(map_arrays(function, each) for each in arrays)
-    return function(arrays)
-
-
-def with_tuples(arrays: Any) -> Any:
-    """Returns nested arrays with tuples for lists, as `Arrays` has them."""
-    if isinstance(arrays, Mapping):
-        return {name: with_tuples(each) for name, each in arrays.items()}
-    if _is_nest(arrays):
-        return tuple(with_tuples(each) for each in arrays)
-    return arrays
-
-
-def leaves(arrays: Any) -> Iterator[Any]:
-    """Yields the arrays of a nested structure."""
-    if isinstance(arrays, Mapping):
-        arrays = tuple(arrays.values())
-    if isinstance(arrays, tuple):
-        for each in arrays:
-            yield from leaves(each)
-    else:
-        yield arrays
+from wk_core.data.structures import Arrays
 
 
 def named(arrays: Arrays, name: str) -> dict[str, npt.NDArray[Any]]:
@@ -97,16 +65,9 @@ def join(parts: list[Any], fill: int = 0) -> Any:
     if isinstance(first, dict):
         return {name: join([part[name] for part in parts], fill) for name in first}
     if isinstance(first, (tuple, list)):
-        return type(first)(join([part[at] for part in parts], fill) for at in range(len(first)))
+        joined = [join([part[at] for part in parts], fill) for at in range(len(first))]
+        return joined if isinstance(first, list) else tuple(joined)
     return first if len(parts) == 1 else np.concatenate(_padded(parts, fill))
-
-
-def _is_nest(arrays: Any) -> bool:
-    """Returns whether a list or a tuple holds arrays, instead of being one."""
-    return isinstance(arrays, (tuple, list)) and any(
-        (is_tensor(each) and len(each.shape) > 0) or isinstance(each, Mapping) or _is_nest(each)
-        for each in arrays
-    )
 
 
 def _padded(parts: list[npt.NDArray[Any]], fill: int) -> list[npt.NDArray[Any]]:

@@ -10,11 +10,12 @@ import numpy.typing as npt
 import wandb
 from PIL import Image as PILImage
 
+from wk_core.arguments import check_whole_number
 from wk_core.artifacts import check_name
+from wk_core.data.structures import map_arrays, with_tuples
 from wk_core.preserved_state import preserve_random_state
-from wk_eval.arguments import check_count
 from wk_eval.data.samples import Samples, draw_samples
-from wk_eval.data.structures import map_arrays, select, with_tuples
+from wk_eval.data.structures import select
 from wk_eval.eval_callback import WandbEvalCallback
 from wk_eval.plots.drawings import grid_picture
 from wk_eval.tables.example_cells import ExampleCells
@@ -75,8 +76,10 @@ class Evaluation(WandbEvalCallback):
         aliases: Sequence[str],
     ) -> None:
         if num_samples is not None:
-            check_count("num_samples", num_samples, "a whole number of examples, or None for all")
-        check_count("batch_size", batch_size, "a whole number of examples")
+            num_samples = check_whole_number(
+                num_samples, "num_samples", of="examples", or_else="None for all"
+            )
+        batch_size = check_whole_number(batch_size, "batch_size", of="examples")
         check_name(name, what=f"{type(self).__name__}: the artifact of examples")
         self._data = data
         self._num_samples = num_samples

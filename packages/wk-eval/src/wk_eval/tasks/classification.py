@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import wandb
 
+from wk_core.arguments import check_whole_number
 from wk_core.data.arrays import describe
 from wk_eval.data.labels import Labels, class_names
 from wk_eval.plots.confusion import say_what_is_left_out
@@ -110,10 +111,7 @@ class ClassificationEval(Evaluation):
         every: int = 1,
         aliases: Sequence[str] = (),
     ) -> None:
-        if isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1:
-            raise ValueError(
-                f"`top_k` must be a whole number, 1 or more. Received: top_k={top_k!r}"
-            )
+        top_k = check_whole_number(top_k, "top_k", of="classes")
         if not isinstance(threshold, (int, float)) or not 0 < threshold < 1:
             raise ValueError(
                 f"`threshold` must be a number between 0 and 1. Received: threshold={threshold!r}"

@@ -7,6 +7,7 @@ import wandb
 from PIL import Image as PILImage
 from PIL import ImageDraw
 
+from wk_core.arguments import check_choice
 from wk_core.data.arrays import describe
 from wk_eval.data.boxes import BOX_FORMATS, Boxes, BoxFormat, boxes_of, checked_boxes, wandb_boxes
 from wk_eval.data.labels import Labels, class_names
@@ -110,10 +111,7 @@ class DetectionEval(Evaluation):
         every: int = 1,
         aliases: Sequence[str] = (),
     ) -> None:
-        if box_format not in BOX_FORMATS:
-            raise ValueError(
-                f"`box_format` must be one of {BOX_FORMATS}. Received: box_format={box_format!r}"
-            )
+        check_choice(box_format, "box_format", BOX_FORMATS)
         names = class_names(labels)
         if not names:
             raise ValueError(

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from wk_core.arguments import check_whole_number
 from wk_core.compat.keras.flavour import keras
 from wk_eval.data.samples import Samples
 from wk_legacy.images.kinds import Kind, checked_kind, infer_kind, is_image
@@ -64,13 +65,9 @@ class ExampleImages(RowSource):
         labels: list[str] | None = None,
         class_colors: Any = None,
     ) -> None:
-        if isinstance(predictions, bool) or not isinstance(predictions, int) or predictions < 1:
-            raise ValueError(
-                "`predictions` must be a whole number of examples, 1 or more. Received: "
-                f"predictions={predictions!r}"
-            )
         self._data = data
-        self._predictions = min(predictions, _MOST_EXAMPLES)
+        count = check_whole_number(predictions, "predictions", of="examples")
+        self._predictions = min(count, _MOST_EXAMPLES)
         self._input_kind = checked_kind("input_type", input_type)
         self._output_kind = checked_kind("output_type", output_type)
         self._options = LayoutOptions(labels, checked_colors(class_colors), data.renderer)

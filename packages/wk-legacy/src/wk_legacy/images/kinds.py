@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Final, Literal, TypeAlias
 
+from wk_core.arguments import check_choice
+
 Kind: TypeAlias = Literal["label", "image", "images", "segmentation_mask"]
 """A kind of data; `image` and `images` mean the same."""
 
@@ -22,13 +24,7 @@ def checked_kind(argument: str, kind: Any) -> Kind | None:
     """
     if kind is None or kind == "auto":
         return None
-    for known in _KINDS:
-        if kind == known:
-            return known
-    raise ValueError(
-        f"`{argument}` must be one of {list(_KINDS)}, or None to infer it. Received: "
-        f"{argument}={kind!r}"
-    )
+    return check_choice(kind, argument, _KINDS, or_else="None to infer it")
 
 
 def infer_kind(shape: Sequence[int]) -> Kind | None:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import wandb
-from wk_core.compat.wandb.artifacts import keep_known
 
+from wk_core.arguments import check_whole_number
+from wk_core.compat.wandb.artifacts import keep_known
 from wk_eval.data.samples import Samples
 from wk_eval.images import PixelRange
 from wk_eval.tables.column_types import without_nan
@@ -69,15 +70,12 @@ class EvaluationTables(RowSource):
         infer_missing_processors: bool = True,
         name: str = "WandbCallback",
     ) -> None:
-        if isinstance(frequency, bool) or not isinstance(frequency, int) or frequency < 0:
-            raise ValueError(
-                "`log_evaluation_frequency` must be a whole number of epochs, or 0 for the end of "
-                f"training only. Received: log_evaluation_frequency={frequency!r}"
-            )
         self._run = run
         self._data = data
         self._labels = labels
-        self._frequency = frequency
+        self._frequency = check_whole_number(
+            frequency, "log_evaluation_frequency", of="epochs", least=0
+        )
         self._indexes = _checked_indexes(indexes)
         self._processors = {
             argument: RowProcessor(argument, function)

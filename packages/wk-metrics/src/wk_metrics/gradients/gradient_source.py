@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from wk_core.arguments import check_whole_number
 from wk_core.compat.keras.flavour import keras
 from wk_core.compat.keras.graph import all_layers
 from wk_core.compat.keras.hooks import fit_argument
@@ -41,13 +42,8 @@ class GradientSource(RowSource):
     """
 
     def __init__(self, training_data: Any, *, batch_size: int | None = None) -> None:
-        if batch_size is not None and (
-            isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1
-        ):
-            raise ValueError(
-                "`batch_size` must be a whole number of samples, 1 or more, or None. Received: "
-                f"batch_size={batch_size!r}"
-            )
+        if batch_size is not None:
+            batch_size = check_whole_number(batch_size, "batch_size", of="samples", or_else="None")
         self._data = TrainingData(training_data)
         self._given_size = batch_size
         self._model: Any = None

@@ -10,6 +10,7 @@ from wk_core.compat.keras.flavour import PyDataset, backend, batch_count, keras
 from wk_core.data.arrays import as_array, describe, is_tensor
 from wk_core.data.endless import is_endless
 from wk_core.data.rows import count_rows, is_container, take_rows
+from wk_core.data.structures import leaves, map_arrays, with_tuples
 
 _ACCEPTED: Final = (
     "a tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or what yields such tuples, in "
@@ -53,7 +54,7 @@ class TrainingData:
         self._data = data
         self.in_arrays = isinstance(data, tuple)
         if self.in_arrays:
-            self._data = _map(_with_rows, _parts(data))
+            self._data = map_arrays(_with_rows, _parts(data))
             _count(self._data)
         else:
             _check_batches(data)
@@ -93,7 +94,7 @@ class TrainingData:
 
     def _slice(self, start: int, size: int) -> Batch:
         rows = slice(start, start + size)
-        return _batch(_map(lambda array: _as_floatx(_rows_of(array, rows)), self._data))
+        return _batch(map_arrays(lambda array: _as_floatx(_rows_of(array, rows)), self._data))
 
     def _batches(self) -> Iterable[Any]:
         if isinstance(self._data, PyDataset):
@@ -103,7 +104,7 @@ class TrainingData:
 
 
 def _batch(parts: Any) -> Batch:
-    x, y, sample_weight = _map(_as_native, parts)
+    x, y, sample_weight = map_arrays(_as_native, parts)
     return Batch(x, y, sample_weight, _count((x, y, sample_weight)))
 
 
@@ -132,7 +133,7 @@ def _parts(data: Any) -> tuple[Any, Any, Any]:
 
 def _count(parts: Any) -> int:
     """Returns the number of samples, which all arrays have in common."""
-    lengths = {_length_of(array) for array in _leaves(parts)}
+    lengths = {_length_of(array) for array in leaves(parts) if array is not None}
     if len(lengths) != 1 or 0 in lengths:
         raise ValueError(
             "`training_data` must have arrays of the same length, with a sample at least. "
@@ -148,55 +149,25 @@ def _length_of(array: Any) -> int:
 
 def _described(parts: Any) -> str:
     names = ("x", "y", "sample_weight")
-    given = zip(names, map(_as_tuples, parts), strict=True)
+    given = zip(names, map(with_tuples, parts), strict=True)
     return ", ".join(f"{name}={describe(part)}" for name, part in given if part is not None)
 
 
-def _as_tuples(arrays: Any) -> Any:
-    if isinstance(arrays, Mapping):
-        return {name: _as_tuples(each) for name, each in arrays.items()}
-    return tuple(map(_as_tuples, arrays)) if isinstance(arrays, (list, tuple)) else arrays
-
-
-def _map(function: Any, arrays: Any) -> Any:
-    """Returns a nest of arrays with a function applied to each array."""
-    if arrays is None:
-        return None
-    if isinstance(arrays, Mapping):
-        return {name: _map(function, each) for name, each in arrays.items()}
-    if isinstance(arrays, (list, tuple)) and not _is_numbers(arrays):
-        return type(arrays)(_map(function, each) for each in arrays)
-    return function(arrays)
-
-
-def _is_numbers(values: Any) -> bool:
-    """Returns whether a list is one array rather than several arrays."""
-    return isinstance(values, list) and not any(
-        is_tensor(each) or isinstance(each, (Mapping, tuple)) for each in values
-    )
-
-
-def _leaves(arrays: Any) -> Iterator[Any]:
-    if isinstance(arrays, Mapping):
-        arrays = list(arrays.values())
-    if isinstance(arrays, (list, tuple)):
-        for each in arrays:
-            yield from _leaves(each)
-    elif arrays is not None:
-        yield arrays
-
-
 def _with_rows(array: Any) -> Any:
-    """Returns an array or a container with rows, whose rows become arrays later."""
+    """Returns an array, or a container with rows, whose rows become arrays later."""
     return array if is_container(array) else _as_native(array)
 
 
 def _rows_of(array: Any, rows: slice) -> Any:
+    if array is None:
+        return None
     return take_rows(array, rows) if is_container(array) else array[rows]
 
 
 def _as_native(array: Any) -> Any:
-    """Returns a NumPy array, or the backend's own tensor unchanged."""
+    """Returns a NumPy array; the backend's own tensor and None unchanged."""
+    if array is None:
+        return None
     if is_container(array):
         return take_rows(array)
     if is_tensor(array) and type(array).__module__.partition(".")[0] == backend():

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from wk_core.compat.keras.flavour import backend, dtype_name, keras
+from wk_core.compat.keras.flavour import backend, dtype_name, keras, map_structure
 from wk_core.compat.keras.graph import input_structure
 from wk_core.preserved_state import preserve_state
 
@@ -51,21 +51,13 @@ def _example(model: Any) -> Any:
     symbols = input_structure(model)
     if symbols is None or not all(map(_is_plain, model.inputs)):
         return None
-    return _map(_zeros, symbols)
+    return map_structure(_zeros, symbols)
 
 
 def _is_plain(symbol: Any) -> bool:
     """Returns whether an input is an array of a known shape: neither text nor sparse."""
     odd = any(getattr(symbol, kind, False) for kind in ("sparse", "ragged"))
     return not odd and None not in symbol.shape[1:] and dtype_name(symbol) != "string"
-
-
-def _map(function: Callable[[Any], Any], structure: Any) -> Any:
-    if isinstance(structure, dict):
-        return {name: _map(function, each) for name, each in structure.items()}
-    if isinstance(structure, (list, tuple)):
-        return type(structure)(_map(function, each) for each in structure)
-    return function(structure)
 
 
 def _zeros(symbol: Any) -> np.ndarray[Any, Any]:
@@ -79,7 +71,7 @@ def _with_tensorflow(model: Any, example: Any) -> int | None:
     import tensorflow as tf
 
     profiler = tf.compat.v1.profiler
-    specs = _map(lambda array: tf.TensorSpec(array.shape, array.dtype), example)
+    specs = map_structure(lambda array: tf.TensorSpec(array.shape, array.dtype), example)
     forward = tf.function(lambda inputs: model(inputs, training=False), autograph=False)
     graph = forward.get_concrete_function(specs).graph
     if any(operation.type.endswith(_UNCOUNTED) for operation in graph.get_operations()):
@@ -110,7 +102,7 @@ def _with_torch(model: Any, example: Any) -> int:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    inputs = _map(keras.ops.convert_to_tensor, example)
+    inputs = map_structure(keras.ops.convert_to_tensor, example)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(inputs, training=False)
     return int(counter.get_total_flops())

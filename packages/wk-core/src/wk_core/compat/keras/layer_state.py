@@ -27,6 +27,7 @@ __all__ = [
     "has_state_beside_variables",
     "keep_layers",
     "keep_variable",
+    "layer_states",
     "recurrent_states",
 ]
 
@@ -89,7 +90,15 @@ def recurrent_states(model: Any) -> list[Any]:
     They are among the variables of no layer, and Keras saves them in no file.
     """
     layers = all_layers(model)
-    return [state for layer in layers for state in _leaves(getattr(layer, "states", None))]
+    return [state for layer in layers for state in layer_states(layer)]
+
+
+def layer_states(layer: Any) -> list[Any]:
+    """Returns the variables of a recurrent layer's `states`; none if it is not stateful or built.
+
+    TensorFlow wraps a layer's tuples. Keras' `tree` takes such a wrapper for a leaf.
+    """
+    return list(_variables_in(getattr(layer, "states", None)))
 
 
 def has_state_beside_variables(model: Any) -> bool:
@@ -119,7 +128,7 @@ def _variables(model: Any, layers: list[Any], *, weights: bool) -> Iterator[Any]
         yield from non_trainable_variables(layer)
         for metric in getattr(layer, "_metrics", ()):
             yield from metric.variables
-        yield from _leaves(getattr(layer, "states", None))
+        yield from layer_states(layer)
         yield from layer_seed_variables(layer)
         if not _is_of_a_library(layer):
             trained = trainable_variables(layer)
@@ -131,11 +140,10 @@ def _bytes(variable: Any) -> int:
     return 4 * size
 
 
-def _leaves(states: Any) -> Iterator[Any]:
-    """Yields the variables in a nest of lists; none where a layer keeps none, or is not built."""
+def _variables_in(states: Any) -> Iterator[Any]:
     if isinstance(states, (list, tuple)):
         for each in states:
-            yield from _leaves(each)
+            yield from _variables_in(each)
     elif callable(getattr(states, "assign", None)):
         yield states
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from wk_core.compat.keras.flavour import training_loss, training_outputs
+from wk_core.compat.keras.flavour import map_structure, training_loss, training_outputs
 from wk_core.compat.keras.training import is_compiled
 from wk_core.preserved_state import preserve_state
 from wk_metrics.gradients.differentiation import Pass, Totals
@@ -43,7 +43,7 @@ class _Restoring:
                 gradients, loss = self._step(
                     gradients,
                     loss,
-                    tf.nest.map_structure(_as_tensor, (batch.x, batch.y, batch.sample_weight)),
+                    map_structure(_as_tensor, (batch.x, batch.y, batch.sample_weight)),
                     np.float32(scale),
                     np.float32(batch.count / scale),
                 )

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from wk_core.compat.keras.flavour import keras, training_loss, training_outputs
+from wk_core.compat.keras.flavour import keras, map_structure, training_loss, training_outputs
 from wk_core.compat.keras.layer_state import has_state_beside_variables
 from wk_core.compat.keras.training import snapshot_value
 from wk_core.preserved_state import preserve_state
@@ -106,7 +106,7 @@ class Stateless:
                 gradients,
                 loss,
                 state,
-                keras.tree.map_structure(_as_tensor, (batch.x, batch.y, batch.sample_weight)),
+                map_structure(_as_tensor, (batch.x, batch.y, batch.sample_weight)),
                 np.float32(scale),
                 np.float32(batch.count / scale),
             )

@@ -46,7 +46,7 @@ def in_a_line(error: BaseException) -> str:
 
 
 def distinct(names: Iterable[str]) -> Iterator[str]:
-    """Yields names, with a number behind those that have come before."""
+    """Yields names, with a number behind each name that has come before."""
     given: set[str] = set()
     for name in names:
         number, candidate = 0, name

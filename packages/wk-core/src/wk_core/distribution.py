@@ -20,13 +20,13 @@ __all__ = [
 
 
 def replicas_strategy(model: Any) -> Any:
-    """Returns the `tf.distribute` strategy under which there are several copies of a model."""
+    """Returns the `tf.distribute` strategy that keeps several copies of a model; None without."""
     strategy = getattr(model, "distribute_strategy", None)
     return strategy if strategy is not None and strategy.num_replicas_in_sync > 1 else None
 
 
 def scope_of(model: Any) -> contextlib.AbstractContextManager[Any]:
-    """Returns the scope in which variables that belong to a model are to be made."""
+    """Returns the scope in which to make variables that belong to a model."""
     tensorflow = sys.modules.get("tensorflow")
     strategy = getattr(model, "distribute_strategy", None)
     if strategy is None or tensorflow is None or strategy is tensorflow.distribute.get_strategy():
@@ -36,11 +36,11 @@ def scope_of(model: Any) -> contextlib.AbstractContextManager[Any]:
 
 
 def workers_strategy(model: Any) -> Any:
-    """Returns the strategy with which several workers train a model, each with a copy; or None.
+    """Returns the strategy with which several workers train copies of a model; None without.
 
-    That is TensorFlow's `MultiWorkerMirroredStrategy`. What is not the same in all copies, as a
-    metric's state, is put together when it is read, in which all workers must take part: if one
-    of them reads it alone, it waits for ever.
+    That is TensorFlow's `MultiWorkerMirroredStrategy`. Reading a variable whose copies differ, as a
+    metric's state, combines the copies, and all workers must take part: a worker that reads it
+    alone waits for ever.
     """
     tensorflow = sys.modules.get("tensorflow")
     strategy = getattr(model, "distribute_strategy", None)
@@ -53,9 +53,9 @@ def workers_strategy(model: Any) -> Any:
 
 
 def check_keras() -> None:
-    """Warns where Keras 3 will not train in the several processes that TensorFlow runs in.
+    """Warns if TensorFlow runs in several processes, in which Keras 3 cannot train.
 
-    Meant for constructors: `fit` fails before it calls a callback.
+    It is for constructors: `fit` fails before it calls a callback.
     """
     process = tensorflow_process()
     if TRAINS_WITH_WORKERS or backend() != "tensorflow" or process is None or process.count == 1:
@@ -69,7 +69,7 @@ def check_keras() -> None:
 
 
 def check_distribution() -> None:
-    """Warns where each of several processes will train a model of its own."""
+    """Warns if each of several JAX processes would train its own model."""
     process = jax_process()
     if process is None or process.count == 1 or keras.distribution.distribution() is not None:
         return

@@ -4,8 +4,9 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from wk_core.compat.keras.attribute_state import PutBack
 from wk_core.compat.keras.flavour import global_seed_generator, stand_in_for_global_seeds
-from wk_core.compat.keras.layer_state import PutBack, keep_layers, keep_variable
+from wk_core.compat.keras.layer_state import keep_layers, keep_variable
 from wk_core.compat.keras.random_state import random_generators
 from wk_core.compat.keras.training import is_compiled, sync_state
 
@@ -87,7 +88,7 @@ def preserve_random_state(*, in_python: bool = True) -> Iterator[None]:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """Tells whether two states of a generator are the same."""
+    """Returns whether two states of a generator are the same."""
     if isinstance(one, dict):
         return all(_equal(one[name], other[name]) for name in one)
     if isinstance(one, (tuple, list)):

@@ -1,8 +1,8 @@
-"""The one row of a run that is open: the user's values, a logger's and other callbacks' share it.
+"""The open row of a run, which the user, a logger and other callbacks share.
 
-W&B adds what is logged with `commit=False`, or under a `step`, to a row that stays open until
-somebody commits it. All of wk's rows are logged in the background, so they would commit the user's
-open row at a moment of their own, or be committed by it.
+W&B adds what is logged with `commit=False`, or under a `step`, to a row that stays open until it is
+committed. All rows of wk are logged in the background: without a common view of the open row, they
+would commit the user's row at any moment, or be committed with it.
 """
 
 import threading
@@ -18,13 +18,13 @@ __all__ = ["RunRows", "rows_of"]
 
 
 class RunRows:
-    """Sees all rows that this process logs to a run, and knows which one is open.
+    """Follows all rows that this process logs to a run, and the row that is open.
 
     Attributes:
         is_open: Whether there is a row that is not complete.
-        is_shared: Whether the user has left a row open since this run is looked at.
-        uses_steps: Whether the user has named the step of a row: then a row that comes late must
-            not be the one that lets the step go past the user's.
+        is_shared: Whether the user has left a row open since this object exists.
+        uses_steps: Whether the user has named the step of a row. Then a late row of wk's must not
+            move the step past the user's.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class RunRows:
     def log(
         self, run: wandb.Run, row: Mapping[str, Any], *, step: int | None = None, commit: Any = None
     ) -> None:
-        """Logs a row of wk's; says once that it does not where the run has finished meanwhile."""
+        """Logs a row of wk's; says once if the run has finished, and logs nothing then."""
         if self.has_finished(run):
             return
         self._own.is_writing = True
@@ -54,19 +54,20 @@ class RunRows:
             self._own.is_writing = False
 
     def add(self, run: wandb.Run, row: Mapping[str, Any]) -> None:
-        """Logs a row that becomes part of the one that a logger keeps open, and completes.
+        """Adds a row to the row that a logger keeps open.
 
-        Another value of a key that it has already does not replace that, but comes behind it.
-        Where no logger keeps a row open, this one is complete, with what the user has added to it.
+        If the open row has another value of a key, it is committed first, and keeps its value. If
+        no logger keeps a row open, this row is committed, with what the user has added to it.
         """
         with self._lock:
             self._make_room(run, row)
             self.log(run, row, commit=False if self.is_kept else None)
 
     def keep_open(self, run: wandb.Run, row: Mapping[str, Any]) -> None:
-        """Logs a row that stays open; one that is open already comes before it, if it must.
+        """Logs a row that stays open.
 
-        It must where it has another value of a key, as of an axis: that would be lost.
+        If the open row has another value of a key, as of an axis, it is committed first: the value
+        would be lost.
         """
         with self._lock:
             self._make_room(run, row)
@@ -75,7 +76,7 @@ class RunRows:
     def open(self, run: wandb.Run, row: Mapping[str, Any], step: int) -> int:
         """Logs a row that stays open, under a step where that is not past; returns its step.
 
-        Nobody else logs meanwhile: a row of another callback could take that step.
+        No other callback logs meanwhile: its row could take that step.
         """
         with self._lock:
             if step > _current_step(run):

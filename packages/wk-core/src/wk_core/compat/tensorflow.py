@@ -17,7 +17,7 @@ _OPERATIONS: Final = "tensorflow.python.ops.stateful_random_ops"
 @stands_on(
     f"{_CONTEXT}.context",
     f"{_OPERATIONS}.global_generator",
-    why="TensorFlow reads and sets its random states nowhere publicly without making new ones",
+    why="TensorFlow has no public way to read and set its random states without making new states",
     versions="TensorFlow 2.16 to 2.21",
     without="looking at a model may draw from TensorFlow's random numbers",
     report="not reported: for TensorFlow, a public state of its random numbers",

@@ -9,7 +9,7 @@ __all__ = ["WorkerConfig"]
 class WorkerConfig(Mapping[str, Any]):
     """A copy of a config that can be read like `wandb.config`, and not be changed.
 
-    Values are read as `config["batch_size"]` or `config.batch_size`; nested ones as
+    Values are read as `config["batch_size"]` or `config.batch_size`; nested values as
     `config.optimizer.name` or `config["optimizer"]["name"]`, too.
 
     Args:

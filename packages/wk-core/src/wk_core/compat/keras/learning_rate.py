@@ -19,7 +19,7 @@ def current_rate_variable(optimizer: Any) -> Any:
 
 @stands_on(
     f"optimizer.{_LOOKUP}",
-    why="the rate that an update uses is given to nobody, and calling a user's function once more "
+    why="an update does not publish the rate that it uses, and calling a user's function once more "
     "may change its next result",
     versions="Keras 3.0 to 3.15, Keras 2",
     without="the rate of a function or a schedule of the user's is left out",

@@ -66,7 +66,7 @@ def parts_of(optimizer: Any) -> list[Any]:
 
 
 def is_optimizer(value: Any) -> bool:
-    """Tells whether an object can be applied, counts its iterations and has a learning rate.
+    """Returns whether an object can be applied, counts its iterations and has a learning rate.
 
     Keras 2 has two families of optimizers without a class in common, and wrappers of both.
     """
@@ -158,7 +158,7 @@ def counting_optimizer(model: Any) -> Any:
 
 
 def has_own_step(model: Any) -> bool:
-    """Tells whether a model trains in another way than Keras', which applies `optimizer` once."""
+    """Returns whether a model trains in another way than Keras', which applies `optimizer` once."""
     names = ("train_step", "make_train_function")
     return any(
         name in vars(model) or getattr(type(model), name, None) is not getattr(keras.Model, name)
@@ -171,7 +171,7 @@ def _is_keras_own(function: Any) -> bool:
 
 
 def _walk(model: Any) -> Iterator[tuple[str, Any]]:
-    """Goes through what a model holds, by place, the shortest ones first; yields optimizers."""
+    """Searches what a model holds, by place, shortest places first; yields optimizers."""
     waiting: deque[tuple[str, Any]] = deque([("", model)])
     seen = {id(model)}
     while waiting:
@@ -202,6 +202,6 @@ def _entries(holder: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _has(value: Any, *names: str) -> bool:
-    """Tells whether an object has one of these attributes, without asking for its value."""
+    """Returns whether an object has one of these attributes, without asking for its value."""
     own = getattr(value, "__dict__", ())
     return any(hasattr(type(value), name) or name in own for name in names)

@@ -58,7 +58,7 @@ def _tree_in_archive(model: Any) -> Any:
 
 
 def _with_own_numbers(tree: Any, numbers: dict[int, int]) -> Any:
-    """Numbers shared objects from 0: Keras takes their addresses, other ones in each process."""
+    """Numbers shared objects from 0: Keras uses their addresses, which differ between processes."""
     if isinstance(tree, dict):
         return {
             key: numbers.setdefault(value, len(numbers))
@@ -76,7 +76,7 @@ def _with_own_numbers(tree: Any, numbers: dict[int, int]) -> Any:
     f"{_GLOBAL_STATE}.set_global_attribute",
     why="for its walk through a model Keras learns which attributes not to look into from objects "
     "that it makes on the way, and keeps that under another name than it looks for (3.15): it "
-    "makes new ones for each object of each model",
+    "makes new objects for each object of each model",
     versions="Keras 3.6 to 3.15",
     without="a snapshot takes longer",
     report="not reported: for Keras, the key in `get_attr_skipset`",

@@ -81,7 +81,7 @@ def close_before_finish(
 
     Args:
         run: The run.
-        close: Closes it, and returns what went wrong, which is said.
+        close: Closes it. What it raises or returns as an error is said.
         name: The callback's class, for what is said.
 
     Returns:
@@ -89,7 +89,11 @@ def close_before_finish(
     """
 
     def close_and_say() -> None:
-        error = close()
+        error: BaseException | None
+        try:
+            error = close()
+        except Exception as raised:  # what it raises would keep the run from finishing
+            error = raised
         if error is not None:
             wandb.termerror(f"{name} could not finish its work: {in_a_line(error)}")
 

@@ -59,7 +59,7 @@ class PeriodicLogger(RunCallback, keras.callbacks.Callback):  # type: ignore[mis
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Logs a row if the epoch is due."""
-        self._session.end_epoch(epoch, is_due=(epoch + 1) % self._every == 0)
+        self._session.end_epoch(epoch, every=self._every)
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Waits until everything is logged."""
@@ -103,11 +103,11 @@ class _Session:
         """Finds the number of the epoch in the whole training."""
         self._epochs.begin(epoch)
 
-    def end_epoch(self, epoch: int, *, is_due: bool) -> None:
-        """Counts the epoch, and logs a row if it is due."""
+    def end_epoch(self, epoch: int, *, every: int) -> None:
+        """Counts the epoch, and logs a row every so many epochs of the whole training."""
         number = self._epochs.number(epoch)
         self._epochs.end(epoch)
-        if self._rows is not None and is_due:
+        if self._rows is not None and (number + 1) % every == 0:
             self._rows.log(partial(_row, number, self._source.take(number)))
 
     def end_fit(self) -> None:

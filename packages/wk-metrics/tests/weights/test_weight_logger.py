@@ -108,3 +108,13 @@ def test_wrong_frequency_is_an_error(offline_run):
     offline_run()
     with pytest.raises(ValueError, match=r"`every` must be a whole number.*every=0"):
         WandbWeightLogger(every=0)
+
+
+def test_every_counts_the_epochs_of_the_whole_training(offline_run, read_back):
+    run = offline_run()
+    model = keras.Sequential([keras.Input((4, 3)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    logger = WandbWeightLogger(every=2, run=run)
+    for _ in range(2):
+        model.fit(X, Y, epochs=3, verbose=0, callbacks=[logger])
+    assert read_back(run).column("epoch") == [1, 3, 5]

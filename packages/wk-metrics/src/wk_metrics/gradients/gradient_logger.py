@@ -45,7 +45,8 @@ class WandbGradientLogger(PeriodicLogger):
             `DataLoader`, or any other iterable that can be iterated over repeatedly.
         batch_size: The number of samples in a batch, if `training_data` are arrays. Defaults to the
             batch size of `fit`, but to at least 512 if samples are vectors, which is faster.
-        every: The number of epochs from one row to the next. Defaults to 1.
+        every: The number of epochs from one row to the next, counted over the whole training.
+            Defaults to 1.
         run: The run to log to. Defaults to the active run.
 
     Raises:

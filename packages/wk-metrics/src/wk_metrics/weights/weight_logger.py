@@ -22,7 +22,8 @@ class WandbWeightLogger(PeriodicLogger):
       any. The histogram leaves them out.
 
     Args:
-        every: The number of epochs from one row to the next. Defaults to 1.
+        every: The number of epochs from one row to the next, counted over the whole training.
+            Defaults to 1.
         run: The run to log to. Defaults to the active run.
 
     Raises:

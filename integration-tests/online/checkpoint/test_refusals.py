@@ -11,7 +11,8 @@ import wandb
 
 from wandb_loopback import WandbServer
 from wandb_loopback.reading import read, staged_files, sync, versions, wait_until
-from wk_checkpoint import CheckpointError, WandbModelCheckpoint, restore, staging
+from wk_checkpoint import CheckpointError, WandbModelCheckpoint, restore
+from wk_checkpoint.artifacts import staging
 from wk_core.compat.keras.flavour import keras
 from wk_testing.resuming import Shuffled, Witness, random_model, same, values
 

@@ -413,3 +413,20 @@ def test_eager_models_are_not_compiled():
     for one, other in zip(compiled.gradients, eager.gradients, strict=True):
         one, other = map(keras.ops.convert_to_numpy, (one, other))
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("targets", [range(23), np.arange(23.0), [(n,) for n in range(23)]])
+@pytest.mark.backend_free
+def test_a_list_of_numbers_is_one_array(targets):
+    (batch,) = TrainingData((A, list(targets))).batches(32)
+    assert len(batch.y) == batch.count == 23
+
+
+@pytest.mark.backend_free
+def test_several_arrays_keep_their_structure():
+    (batch,) = TrainingData(([A, {"b": A, "a": [A]}], (TARGET, None))).batches(32)
+    assert isinstance(batch.x, list)
+    assert list(batch.x[1]) == ["b", "a"]
+    assert isinstance(batch.x[1]["a"], list)
+    assert batch.y[1] is None
+    assert isinstance(batch.y, tuple)

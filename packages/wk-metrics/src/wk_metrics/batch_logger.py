@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any, Final
 
 import wandb
-from wk_core.compat.wandb.run_hooks import before_finish
 
 from wk_core.compat.keras.flavour import backend
+from wk_core.compat.wandb.run_hooks import before_finish
 from wk_core.task_queue import TaskQueue
 from wk_metrics.batches import EpochBatches, Execution, Frequency
 from wk_metrics.learning_rate.rates import LazyValue

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import wandb
-from wk_core.compat.wandb.artifacts import keep_known
 
+from wk_core.compat.wandb.artifacts import keep_known
 from wk_eval.data.samples import Samples
 from wk_eval.images import PixelRange
 from wk_eval.tables.column_types import without_nan

@@ -212,7 +212,10 @@ def linked_table(cell: Any) -> wandb.Table | None:
 def artifacts_of_links(links: Sequence[Any]) -> list[wandb.Artifact]:
     """Returns the artifacts of the tables that links refer to, if the tables were logged."""
     tables = {id(table): table for link in links if (table := linked_table(link)) is not None}
-    targets = [getattr(table, "_artifact_target", None) for table in tables.values()]
+    if not all(hasattr(table, "_artifact_target") for table in tables.values()):
+        say_missing(artifacts_of_links)
+        return []
+    targets = [table._artifact_target for table in tables.values()]
     return [target.artifact for target in targets if target is not None]
 
 

@@ -76,7 +76,7 @@ def train(index: int, coordinator: str, epochs: int) -> None:
     import wandb
 
     from wk_checkpoint import WandbModelCheckpoint
-    from wk_core.process import this_process
+    from wk_core import this_process
     from wk_metrics import WandbMetricsLogger
 
     class Share(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types

@@ -87,4 +87,7 @@ def test_private_path_in_a_string_goes_red(tmp_path: Path) -> None:
 def test_table_in_contributing_is_what_the_code_says() -> None:
     printed = run(ROOT / ".ci/compat-table")
     assert printed.returncode == 0, printed.stdout
-    assert printed.stdout.strip() in (ROOT / "CONTRIBUTING.md").read_text()
+    # TensorFlow's log has lines of its own.
+    table = "\n".join(line for line in printed.stdout.splitlines() if line.startswith("|"))
+    assert table.count("\n") > 10, printed.stdout
+    assert table in (ROOT / "CONTRIBUTING.md").read_text()

@@ -74,7 +74,7 @@ def test_server_that_stays_away_leaves_the_checkpoints_here(
             assert restore(model, alias).initial_epoch == epoch + 1
             assert same(values(model), witness.seen[epoch])
         # As a process of its own would: this one logs what it kept already.
-        staging._of_this_process.clear()
+        staging._locked_files.clear()
         WandbModelCheckpoint(tmp_path / "next.keras")
     assert epochs_of(run) == [0, 1, 2]
     assert checkpoints_kept(run) == []

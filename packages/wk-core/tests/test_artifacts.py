@@ -8,9 +8,9 @@ import pytest
 import wandb
 from wandb.sdk.artifacts.artifact_instance_cache import artifact_instance_cache_by_client_id
 from wandb.sdk.lib.hashutil import xxh128_file_b64
-from wk_core.compat.wandb.artifacts import new_artifact
 
 from wk_core.artifacts import check_name, log_artifact
+from wk_core.compat.wandb.artifacts import new_artifact
 
 pytestmark = pytest.mark.backend_free
 

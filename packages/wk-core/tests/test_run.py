@@ -4,8 +4,8 @@ from functools import partial
 
 import pytest
 import wandb
-from wk_core.compat.wandb.run_hooks import before_finish
 
+from wk_core.compat.wandb.run_hooks import before_finish
 from wk_core.run import resolve_run
 
 pytestmark = pytest.mark.backend_free

@@ -4,7 +4,6 @@ import ast
 import inspect
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +11,8 @@ import wandb
 from PIL import Image
 
 import wk_eval
+from wk_core.compat import entries
+from wk_core.compat.entries import ENTRIES, find
 from wk_eval import ClassificationEval, DetectionEval, WandbEvalCallback
 from wk_eval.tables import wandb_internals
 from wk_testing.classifier import classes, classifier, images
@@ -20,6 +21,7 @@ from wk_testing.tables import logged_tables
 
 pytestmark = pytest.mark.backend_free
 
+INTERNALS = wandb_internals.__name__
 SOURCES = sorted(Path(wk_eval.__file__).parent.rglob("*.py"))
 OBJECTS = (wandb.Artifact, wandb.Run, wandb.Table, wandb.Image, wandb.data_types.Classes)
 # Names that other objects have as well, or that a class of this package has itself.
@@ -66,12 +68,12 @@ def test_planted_fault_is_found(planted):
 
 def test_this_wandb_has_all_of_it(offline_run, said):
     source = Path(wandb_internals.__file__).read_text()
-    paths = {*re.findall(r'"(sdk\.[\w.]+)"', source)}
     names = {*re.findall(r'_types\("(\w+)"\)', source)}
-    paths |= {f"sdk.data_types._dtypes.{name}" for name in names}
+    entries = [each for each in ENTRIES.values() if each.function.startswith(INTERNALS)]
+    paths = {part for each in entries for part in each.parts if part.startswith("wandb.")}
+    assert {f"wandb.sdk.data_types._dtypes.{name}" for name in names} <= paths
     assert len(paths) >= 10
-    wandb_internals._find.cache_clear()
-    assert all(wandb_internals._find(path, "nothing") is not None for path in paths)
+    assert all(find(path) is not None for path in paths)
     assert wandb_internals.are_images_lazy()
     assert said == []
 
@@ -95,21 +97,16 @@ def said(monkeypatch):
     """What this package has warned of."""
     warnings = []
     monkeypatch.setattr(wandb, "termwarn", lambda text, **_: warnings.append(text))
-    return warnings
+    entries._say_missing.cache_clear()
+    yield warnings
+    entries._say_missing.cache_clear()
 
 
 @pytest.fixture
 def without_private_modules(monkeypatch):
     """Makes this package see a wandb that has moved all of its private modules."""
 
-    def import_module(name):
-        raise ModuleNotFoundError(name)
-
-    moved = SimpleNamespace(import_module=import_module)
-    monkeypatch.setattr(wandb_internals, "importlib", moved)
-    wandb_internals._find.cache_clear()
-    yield
-    wandb_internals._find.cache_clear()
+    monkeypatch.setattr(wandb_internals, "_find", lambda path: None)  # noqa: ARG005
 
 
 def test_nothing_private_is_needed_to_import():
@@ -146,9 +143,8 @@ def test_tables_without_the_private_modules(offline_run, read_back, said):
         assert sorted(table.column("id")) == [*range(6)]
         assert {cell["path"] for cell in table.column("input")} <= table.files
     assert written.column("val/epoch") == [0, 1]
-    lost = [re.search("has no `wandb.sdk.([^`]+)`", warning)[1] for warning in said]
-    assert lost.count("data_types._dtypes.TypeRegistry") == 1
-    assert lost.count("artifacts.artifact_manifest_entry.ArtifactManifestEntry") == 1
+    lost = [re.search(rf"lacks what `{INTERNALS}.([^`]+)`", warning)[1] for warning in said]
+    assert {"ColumnTypeMap", "_add", "reference_to", "staging_directory"} <= {*lost}
     assert len(set(lost)) == len(lost)
 
 
@@ -180,10 +176,8 @@ class Looks(WandbEvalCallback):
 
 def test_images_where_wandb_makes_them_in_another_way(monkeypatch, offline_run, read_back, said):
     monkeypatch.setattr(wandb_internals, "_HOOKS", ("_make_differently",))
-    wandb_internals.are_images_lazy.cache_clear()
     run = offline_run()
     classifier().fit(images(), classes(), epochs=2, verbose=0, callbacks=[Looks()])
-    wandb_internals.are_images_lazy.cache_clear()
 
     written = read_back(run)
     (data,) = logged_tables(written, "val")
@@ -191,7 +185,7 @@ def test_images_where_wandb_makes_them_in_another_way(monkeypatch, offline_run, 
         assert cell["caption"] == "own"
         assert (data.pixels(cell["path"]) == image).all()
     assert len(said) == 1
-    assert "has no `wandb.Image._make_differently`" in said[0]
+    assert f"lacks what `{INTERNALS}.LazyImage` stands on: images of tables are" in said[0]
     assert len(logged_tables(written, f"run_{run.id}_pred")) == 2
 
 

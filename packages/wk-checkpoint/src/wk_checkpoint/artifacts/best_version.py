@@ -7,9 +7,10 @@ from typing import Any
 
 import wandb
 
-from wk_checkpoint.artifacts.server import has_server, is_request_error, uploaded_version
+from wk_checkpoint.artifacts.server import has_server, uploaded_version
 from wk_checkpoint.artifacts.staging import staged_versions
 from wk_checkpoint.monitor import MonitorResult
+from wk_core.compat.wandb.artifacts import is_request_error
 
 __all__ = ["BestVersion", "best_version_of"]
 

@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import wandb
 
 from wk_checkpoint.checkpoint import ARTIFACT_TYPE
+from wk_core.compat.wandb.artifacts import request_status
 from wk_core.run import api_for_run, is_silent
 
 __all__ = [
     "download",
     "has_server",
-    "is_request_error",
     "is_transient",
     "uploaded_aliases",
     "uploaded_version",
@@ -66,22 +65,7 @@ def download(version: wandb.Artifact, directory: str) -> Path:
     return entries[0] if is_file else root
 
 
-def is_request_error(error: BaseException) -> bool:
-    """Returns whether an error is that of a request to the server, or another one of wandb's."""
-    return isinstance(error, wandb.Error | _request_error())
-
-
 def is_transient(error: BaseException) -> bool:
     """Returns whether a failed request may succeed later: the server was away, or busy."""
-    cause = error.exc if isinstance(error, wandb.errors.CommError) else error
-    if not isinstance(cause, _request_error()):
-        return False
-    status = None if cause.response is None else cause.response.http_status
-    return not status or status in (408, 429) or status >= 500
-
-
-def _request_error() -> Any:
-    """Returns wandb's class for failed requests, which is private and no `wandb.Error`."""
-    from wandb.sdk.lib.service.service_connection import WandbApiFailedError
-
-    return WandbApiFailedError
+    status = request_status(error)
+    return status is not None and (status in (0, 408, 429) or status >= 500)

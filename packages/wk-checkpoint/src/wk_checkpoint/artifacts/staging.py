@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import wandb
-from wk_core.compat.wandb.run_hooks import after_finish
 
 from wk_checkpoint.storage.atomic import remove
 from wk_checkpoint.storage.process_lock import acquire, is_locked, locked_directory
+from wk_core.compat.wandb.run_hooks import after_finish
 
 __all__ = ["StagedVersion", "orphaned_versions", "stage", "staged_versions"]
 

@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import wandb
-from wk_core.compat.wandb.run_hooks import after_finish, finish_timed_out
 
 from wk_checkpoint.artifacts.server import is_transient
 from wk_checkpoint.artifacts.staging import StagedVersion
 from wk_checkpoint.checkpoint import OWN_ALIAS
 from wk_checkpoint.errors import CheckpointError
 from wk_checkpoint.retention import Retention, SavedCheckpoint, select_expired
+from wk_core.compat.wandb.run_hooks import after_finish, finish_timed_out
 from wk_core.task_queue import TaskQueue
 
 __all__ = ["Uploads"]

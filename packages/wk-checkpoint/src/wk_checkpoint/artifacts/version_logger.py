@@ -4,8 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import wandb
-from wk_core.compat.wandb.artifacts import log_without_asking
-from wk_core.compat.wandb.run_hooks import has_finished
 
 from wk_checkpoint.artifacts.best_version import best_version_of
 from wk_checkpoint.artifacts.staging import StagedVersion, orphaned_versions, stage
@@ -14,6 +12,8 @@ from wk_checkpoint.checkpoint import ARTIFACT_TYPE, Checkpoint
 from wk_checkpoint.formats import Format
 from wk_checkpoint.retention import Retention
 from wk_core.artifacts import log_artifact
+from wk_core.compat.wandb.artifacts import log_without_asking
+from wk_core.compat.wandb.run_hooks import has_finished
 
 __all__ = ["VersionLogger"]
 

@@ -76,7 +76,9 @@ class CheckpointRecorder:
             objects = self._objects.of(model)
             snapshot = self._snapshot(model, objects)
         elif self._in_background:
-            self._report_blocking("Keras 2 can only save what a model holds at that moment")
+            self._report_blocking(
+                "this version of Keras can only save what a model holds at that moment"
+            )
         state["model"] = model_state.record(model, objects, snapshot)
         return CheckpointData(model, state, snapshot)
 

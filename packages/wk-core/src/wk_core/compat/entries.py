@@ -1,5 +1,6 @@
 """The entries of `compat`: which private part of others each function stands on, and why."""
 
+import contextlib
 import functools
 import importlib
 import importlib.metadata
@@ -79,12 +80,10 @@ def say_missing(function: Callable[..., Any]) -> None:
 @functools.cache
 def _say_missing(name: str) -> None:
     entry = ENTRIES[name]
-    owner = entry.parts[0].partition(".")[0]
-    try:
-        version = f"{owner} {importlib.metadata.version(owner)}"
-    except importlib.metadata.PackageNotFoundError:
-        version = "an installed package"
-    wandb.termwarn(f"wk: {version} lacks {' and '.join(entry.parts)}: {entry.without}.")
+    owner = entry.versions.partition(" ")[0]
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        owner += f" {importlib.metadata.version(owner)}"
+    wandb.termwarn(f"wk: {owner} lacks what `{name}` stands on: {entry.without}.")
 
 
 def _full_name(function: Callable[..., Any]) -> str:

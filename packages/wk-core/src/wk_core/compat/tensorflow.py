@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
-from wk_core.compat.entries import find, stands_on
+from wk_core.compat.entries import find, say_missing, stands_on
 
 __all__ = ["Generator", "random_generators", "sources_of"]
 
@@ -26,6 +26,8 @@ def random_generators() -> list[Generator]:
     """Returns TensorFlow's generators of random numbers that are in use."""
     generators: list[Generator] = []
     context = find(_CONTEXT)
+    if context is None:
+        say_missing(random_generators)
     seeds = getattr(context.context(), "_rng", None) if context is not None else None
     if seeds is not None:
 
@@ -50,4 +52,7 @@ def random_generators() -> list[Generator]:
 )
 def sources_of(dataset: Any) -> list[Any]:
     """Returns the data sets that a `tf.data.Dataset` reads."""
-    return list(dataset._inputs()) if hasattr(dataset, "_inputs") else []
+    if not hasattr(dataset, "_inputs"):
+        say_missing(sources_of)
+        return []
+    return list(dataset._inputs())

@@ -1,14 +1,13 @@
 """Everything private of wandb that tables stand on; no other module of this package touches it.
 
-Each function says what it stands on, and what is lost with a wandb that lacks it. Such a loss costs
-a feature, which is said once, never an import: private modules are imported on use.
+`stands_on` records what each function stands on, and what is lost with a wandb that lacks it. Such
+a loss costs a feature, which is said once, never an import: private modules are imported on use.
 """
 
 import base64
 import contextlib
 import functools
 import hashlib
-import importlib
 import os
 import tempfile
 import threading
@@ -20,34 +19,48 @@ from typing import IO, Any, ClassVar, Final
 import wandb
 from wandb.data_types import Classes, WBValue
 
+from wk_core.compat.entries import find, say_missing, stands_on
 
-@functools.cache
-def _find(path: str, lost: str) -> Any:
-    """Returns a private object of wandb; None where this version lacks it, which is said once.
+_STAGING: Final = "wandb.sdk.artifacts.staging.get_staging_dir"
+_ENTRY: Final = "wandb.sdk.artifacts.artifact_manifest_entry.ArtifactManifestEntry"
+_DESCRIBE: Final = "wandb.sdk.data_types.utils._json_helper"
+_TYPES: Final = "wandb.sdk.data_types._dtypes"
+_REGISTRY: Final = f"{_TYPES}.TypeRegistry"
+_COLUMN_TYPES: Final = (
+    _REGISTRY,
+    f"{_TYPES}.AnyType",
+    f"{_TYPES}.InvalidType",
+    f"{_TYPES}.NDArrayType",
+    f"{_TYPES}.OptionalType",
+    f"{_TYPES}.TimestampType",
+    f"{_TYPES}.UnknownType",
+)
+_IMAGE_TYPE: Final = "wandb.sdk.data_types.image._ImageFileType"
 
-    Args:
-        path: The module and the name, below `wandb`.
-        lost: What this package does without it, for the warning.
-    """
-    module, _, name = path.rpartition(".")
-    try:
-        return getattr(importlib.import_module(f"wandb.{module}"), name)
-    except (ImportError, AttributeError):
-        wandb.termwarn(f"wandb {wandb.__version__} has no `wandb.{path}`: {lost}.")
-        return None
+
+@functools.cache  # asked for each cell
+def _find(path: str) -> Any:
+    return find(path)
 
 
 # Files and references of an artifact. `Artifact.add_file` would write, copy and read each picture
 # several times over, and `Artifact.add_reference` would look up each picture's artifact again.
 
 
+@stands_on(
+    _STAGING,
+    why="the directory from which wandb uploads has no public name",
+    versions="wandb 0.17 to 0.31",
+    without="files wait for their upload in the system's temporary directory",
+    report="not reported: for wandb, files that an artifact takes over instead of copying them",
+)
 def staging_directory() -> str:
-    """Returns the directory in which files wait for their upload, or for `wandb sync`.
-
-    Stands on `wandb.sdk.artifacts.staging`. Without it, files wait in the temporary directory.
-    """
-    find = _find("sdk.artifacts.staging.get_staging_dir", "files wait in the temporary directory")
-    return tempfile.gettempdir() if find is None else str(find())
+    """Returns the directory in which files wait for their upload, or for `wandb sync`."""
+    locate = _find(_STAGING)
+    if locate is None:
+        say_missing(staging_directory)
+        return tempfile.gettempdir()
+    return str(locate())
 
 
 def md5_of(content: bytes) -> bytes:
@@ -59,8 +72,6 @@ def add_bytes(
     artifact: wandb.Artifact, path: str, content: bytes, digest: bytes, directory: str
 ) -> None:
     """Writes a file to where wandb uploads it from, and adds it to an artifact.
-
-    Stands on the same as `add_file`.
 
     Args:
         artifact: The artifact.
@@ -79,8 +90,6 @@ def add_bytes(
 def add_file(artifact: wandb.Artifact, path: str, write: Callable[[IO[bytes]], object]) -> None:
     """Writes a file to where wandb uploads it from, and adds it to an artifact.
 
-    Stands on `ArtifactManifestEntry`. Without it, wandb reads and hashes each file once more.
-
     Args:
         artifact: The artifact.
         path: The file's path inside the artifact.
@@ -96,45 +105,58 @@ def add_file(artifact: wandb.Artifact, path: str, write: Callable[[IO[bytes]], o
     _add(artifact, path, digest, size, file.name)
 
 
+@stands_on(
+    _ENTRY,
+    "artifact._client_id",
+    why="the public `add_reference` looks up each picture's artifact again",
+    versions="wandb 0.17 to 0.31",
+    without="each artifact lists the pictures that it refers to as its own",
+    report="not reported: for wandb, references to many files of one artifact",
+)
 def reference_to(artifact: wandb.Artifact, entry: Any) -> Any:
     """Returns an entry of the same path that refers to an entry of an artifact.
 
     The upload replaces the client's id of `artifact` by the server's, so `artifact` must have been
-    logged before. Stands on `ArtifactManifestEntry` and `Artifact._client_id`. Without them, the
-    entry itself is returned, and the artifact that gets it lists the file as its own.
+    logged before.
     """
     client_id = getattr(artifact, "_client_id", None)
-    make = _entry_class()
+    make = _find(_ENTRY)
     if make is None or client_id is None:
+        say_missing(reference_to)
         return entry
     target = f"wandb-client-artifact://{client_id}/{entry.path}"
     return make(path=entry.path, digest=entry.digest, size=0, ref=target)
 
 
-def _entry_class() -> Any:
-    return _find(
-        "sdk.artifacts.artifact_manifest_entry.ArtifactManifestEntry",
-        "adding pictures to artifacts takes longer, and each artifact lists its pictures anew",
-    )
-
-
+@stands_on(
+    _ENTRY,
+    why="the public `add_file` reads, copies and hashes each picture once more",
+    versions="wandb 0.17 to 0.31",
+    without="adding pictures to artifacts takes longer",
+    report="not reported: for wandb, files that an artifact takes over instead of copying them",
+)
 def _add(artifact: wandb.Artifact, path: str, digest: bytes, size: int, local: str) -> None:
-    make = _entry_class()
+    make = _find(_ENTRY)
     if make is None:
+        say_missing(_add)
         artifact.add_file(local, name=path, policy="immutable")
         return
     encoded = base64.b64encode(digest).decode()
     artifact.manifest.entries[path] = make(path=path, digest=encoded, size=size, local_path=local)
 
 
+@stands_on(
+    "run._log_artifact",
+    why="the public `use_artifact` takes a new artifact as well, but raises offline",
+    versions="wandb 0.17 to 0.31",
+    without="a run does not list its table of examples among its inputs",
+    report="not reported: for wandb, `use_artifact` with a new artifact offline",
+)
 def log_used_artifact(run: wandb.Run, artifact: wandb.Artifact, aliases: Sequence[str]) -> None:
-    """Logs an artifact that the run uses as well.
-
-    The public `use_artifact` does so with a new artifact, but raises offline. Stands on
-    `Run._log_artifact`. Without it, the run does not list the artifact among its inputs.
-    """
+    """Logs an artifact that the run uses as well."""
     log = getattr(run, "_log_artifact", None)
     if log is None:
+        say_missing(log_used_artifact)
         run.log_artifact(artifact, aliases=list(aliases))
     else:
         log(artifact, aliases=list(aliases), is_user_created=True, use_after_commit=True)
@@ -143,55 +165,73 @@ def log_used_artifact(run: wandb.Run, artifact: wandb.Artifact, aliases: Sequenc
 # Tables and the types of their columns.
 
 
+@stands_on(
+    "table._log_type",
+    "table._artifact_target",
+    "table._set_artifact_target",
+    why="wandb reads a stored table as the newest class of its kind, also a subclass of the "
+    "user's; and which artifact holds a table is set by its public `add` only, which stores it",
+    versions="wandb 0.17 to 0.31",
+    without="a table that is logged once more is stored once more",
+    report="not reported: for wandb, a public way to name a table's artifact",
+)
 class UnregisteredTable(wandb.Table):
-    """A table class that wandb does not choose when it reads the table of an artifact.
-
-    Stands on `_log_type`, by which wandb finds classes. Without it nothing is lost.
-    """
+    """A table class that wandb does not choose when it reads the table of an artifact."""
 
     _log_type: ClassVar[str | None] = None  # type: ignore[assignment]
 
     def refer_to(self, artifact: wandb.Artifact, path: str) -> None:
-        """Sets the artifact that wandb refers to when the table is logged again.
-
-        Stands on `_set_artifact_target`. Without it, the table is stored again.
-        """
+        """Sets the artifact that wandb refers to when the table is logged again."""
         if getattr(self, "_artifact_target", None) is None:
             set_target = getattr(self, "_set_artifact_target", None)
-            if set_target is not None:
+            if set_target is None:
+                say_missing(UnregisteredTable)
+            else:
                 set_target(artifact, path)
 
 
+@stands_on(
+    "link._table",
+    why="what `wandb.Table.get_index` returns does not say publicly which table it links to",
+    versions="wandb 0.18 to 0.31",
+    without="links between tables are stored as plain numbers",
+    report="not reported: for wandb, a public name of a link's table",
+)
 def linked_table(cell: Any) -> wandb.Table | None:
-    """Returns the table whose row a cell links to; None if the cell is not a link.
-
-    Links are what `wandb.Table.get_index` returns. Stands on their `_table`. Without it, links are
-    plain numbers.
-    """
+    """Returns the table whose row a cell links to; None if the cell is not a link."""
     return getattr(cell, "_table", None) if isinstance(cell, (int, str)) else None
 
 
+@stands_on(
+    "table._artifact_target",
+    why="a table does not say publicly which artifact holds it",
+    versions="wandb 0.17 to 0.31",
+    without="a run does not list the tables that its predictions link to among its inputs",
+    report="not reported: for wandb, a public name of a table's artifact",
+)
 def artifacts_of_links(links: Sequence[Any]) -> list[wandb.Artifact]:
-    """Returns the artifacts of the tables that links refer to, if the tables were logged.
-
-    Stands on `_artifact_target` of tables. Without it, no table is known to be in an artifact.
-    """
+    """Returns the artifacts of the tables that links refer to, if the tables were logged."""
     tables = {id(table): table for link in links if (table := linked_table(link)) is not None}
-    targets = [getattr(table, "_artifact_target", None) for table in tables.values()]
+    if not all(hasattr(table, "_artifact_target") for table in tables.values()):
+        say_missing(artifacts_of_links)
+        return []
+    targets = [table._artifact_target for table in tables.values()]
     return [target.artifact for target in targets if target is not None]
 
 
+@stands_on(
+    _DESCRIBE,
+    why="how wandb writes a cell is part of its writing of a whole table in memory",
+    versions="wandb 0.18 to 0.31",
+    without="cells of tables that are neither media nor JSON are stored as text",
+    report="not reported: for wandb, tables that are written row by row",
+)
 def describe_cell(cell: Any, artifact: wandb.Artifact) -> Any:
-    """Returns a cell as JSON; adds the files of media to an artifact.
-
-    Stands on `wandb.sdk.data_types.utils._json_helper`. Without it, cells that are neither media
-    nor JSON are stored as text.
-    """
-    describe = _find(
-        "sdk.data_types.utils._json_helper", "cells that are neither media nor JSON become text"
-    )
+    """Returns a cell as JSON; adds the files of media to an artifact."""
+    describe = _find(_DESCRIBE)
     if describe is not None:
         return describe(cell, artifact)
+    say_missing(describe_cell)
     if isinstance(cell, WBValue):
         return cell.to_json(artifact)
     if isinstance(cell, dict):
@@ -201,11 +241,18 @@ def describe_cell(cell: Any, artifact: wandb.Artifact) -> Any:
     return cell if isinstance(cell, (bool, int, float, str, type(None))) else str(cell)
 
 
+@stands_on(
+    "table._column_types",
+    *_COLUMN_TYPES,
+    why="wandb inspects each cell anew, which takes longer than everything else that is done to a "
+    "row; its types have no public names",
+    versions="wandb 0.18 to 0.31",
+    without="no cell of a table is refused, and tables are stored without the types of their "
+    "columns, which W&B then finds itself",
+    report="not reported: for wandb, types of columns that are given with a table",
+)
 class ColumnTypeMap:
     """The types of a table's columns, as wandb keeps and stores them.
-
-    Stands on `Table._column_types` and `wandb.sdk.data_types._dtypes`. Without them, no cell is
-    refused, and tables are stored without types, which W&B then finds itself.
 
     Args:
         table: The table, whose description of the columns is kept up to date.
@@ -215,11 +262,11 @@ class ColumnTypeMap:
         self._described = getattr(table, "_column_types", None)
         params = getattr(self._described, "params", {})
         self._map: dict[str, Any] = params.get("type_map", {})
-
-    @property
-    def is_known(self) -> bool:
+        parts = [self._described, *map(_find, _COLUMN_TYPES)]
+        self.is_known: Final = all(part is not None for part in parts)
         """Whether this wandb has the parts that the class stands on."""
-        return self._described is not None and _types("TypeRegistry") is not None
+        if not self.is_known:
+            say_missing(ColumnTypeMap)
 
     def add(self, column: str, *, optional: bool) -> None:
         """Adds a column for cells of one type, which may be any; `optional` allows None."""
@@ -270,16 +317,28 @@ class ColumnTypeMap:
         return self._described.to_json(artifact) if self.is_known and self._described else {}
 
 
+@stands_on(
+    _REGISTRY,
+    why="wandb finds the type of a cell in no public way",
+    versions="wandb 0.18 to 0.31",
+    without="tables are stored without the types of their columns",
+    report="not reported: for wandb, types of columns that are given with a table",
+)
 def type_of(cell: Any) -> Any:
-    """Returns the type of a cell; None if wandb lacks what `ColumnTypeMap` stands on."""
-    registry = _types("TypeRegistry")
+    """Returns the type of a cell; None if wandb has none."""
+    registry = _find(_REGISTRY)
     return None if registry is None else registry.type_of(cell)
 
 
+@stands_on(
+    f"{_TYPES}.NDArrayType",
+    why="the type of a column whose cells lie in an array's file has no public name",
+    versions="wandb 0.18 to 0.31",
+    without="it is not called: arrays are stored as lists, as without the types of columns",
+    report="not reported: for wandb, types of columns that are given with a table",
+)
 def array_type(shape: tuple[int, ...], place: dict[str, str]) -> dict[str, Any]:
     """Returns the description of a column whose cells are the items of a stored array.
-
-    Stands on `NDArrayType` of `wandb.sdk.data_types._dtypes`.
 
     Args:
         shape: The shape of one item.
@@ -290,12 +349,20 @@ def array_type(shape: tuple[int, ...], place: dict[str, str]) -> dict[str, Any]:
 
 
 def _types(name: str) -> Any:
-    return _find(f"sdk.data_types._dtypes.{name}", "tables are stored without column types")
+    return _find(f"{_TYPES}.{name}")
 
 
 # Images.
 
 
+@stands_on(
+    _IMAGE_TYPE,
+    why="wandb finds the classes of a column's boxes and masks from each picture anew; the type "
+    "that holds them has no public name",
+    versions="wandb 0.18 to 0.31",
+    without="in tables, W&B shows the numbers of the classes of boxes and masks, not their names",
+    report="not reported: for wandb, types of columns that are given with a table",
+)
 def image_type(
     names: Mapping[int, str],
     *,
@@ -305,8 +372,7 @@ def image_type(
 ) -> Any:
     """Returns the type of images whose layers of boxes or masks all have the same classes.
 
-    Stands on `wandb.sdk.data_types.image._ImageFileType`. Without it, None is returned, and W&B
-    shows numbers instead of the names of classes.
+    It is None if wandb has no such type.
 
     Args:
         names: The names of the classes, by number.
@@ -314,9 +380,12 @@ def image_type(
         masks: The names of the layers of masks.
         with_scores: Whether boxes have a `score`.
     """
-    make = _image_file_type()
+    make = _find(_IMAGE_TYPE)
+    if make is None:
+        say_missing(image_type)
+        return None
     texts = {str(number): name for number, name in names.items()}
-    return make and make(
+    return make(
         box_layers={layer: {*names} for layer in boxes},
         box_score_keys=["score"] if with_scores else [],
         box_class_maps=dict.fromkeys(boxes, texts),
@@ -326,19 +395,20 @@ def image_type(
     )
 
 
-def _image_file_type() -> Any:
-    return _find(
-        "sdk.data_types.image._ImageFileType", "tables of pictures do not know names of classes"
-    )
-
-
+@stands_on(
+    "image._caption",
+    "image._grouping",
+    "image._classes",
+    "image._boxes",
+    "image._masks",
+    why="an image says none of it publicly",
+    versions="wandb 0.18 to 0.31",
+    without="the pictures of tables lack the detail",
+    report="not reported: for wandb, public properties of `wandb.Image`",
+)
 @dataclass(frozen=True)
 class ImageDetails:
-    """What an image has besides its pixels.
-
-    Stands on the attributes of `wandb.Image` that have these names with an underscore before them.
-    Without them, the tables lack the detail.
-    """
+    """What an image has besides its pixels."""
 
     caption: str | None
     grouping: int | None
@@ -350,6 +420,8 @@ class ImageDetails:
     def of(cls, image: wandb.Image) -> "ImageDetails":
         """Returns the details of an image."""
         names = ("_caption", "_grouping", "_classes", "_boxes", "_masks")
+        if not vars(image).keys() >= {*names}:
+            say_missing(ImageDetails)
         return cls(*(vars(image).get(name) for name in names))
 
 
@@ -366,15 +438,37 @@ class LazyValue:
         vars(image)[self._name] = value
 
 
+@stands_on(
+    "image._initialize_from_data",
+    "image._initialize_from_wbimage",
+    "image._set_initialization_meta",
+    "image._free_ram",
+    "image._path",
+    "image._is_tmp",
+    "image._extension",
+    "image._sha256",
+    "image._size",
+    "image._width",
+    "image._height",
+    "image._file_type",
+    "image._image",
+    "image._run",
+    "image._log_type",
+    why="wandb encodes a picture when its `Image` is made, in the training's thread, once for each "
+    "table; and it scales some ranges of values wrongly, without a word",
+    versions="wandb 0.29 to 0.31",
+    without="images of tables are encoded when they are made, and `wandb.Image(array)` is as wandb "
+    "makes it. Use `self.image(array)` of a `WandbEvalCallback`, which takes any usual range of "
+    "values",
+    report="not reported: for wandb, images that are encoded when they are stored",
+)
 class LazyImage(wandb.Image):
     """A `wandb.Image` that keeps what it shows, instead of encoding it when it is made.
 
     A subclass defines what it accepts, how it keeps it, and how it turns into a picture. The image
     becomes an ordinary `wandb.Image` when wandb reads one of its `LazyValue` attributes.
 
-    Stands on the attributes and methods of `wandb.Image` that have the same names here.
-    `are_images_lazy` returns whether wandb has them, and says what is lost. `_log_type` is None so
-    that wandb does not read pictures of artifacts as this class.
+    `_log_type` is None so that wandb does not read pictures of artifacts as this class.
     """
 
     _log_type: ClassVar[str | None] = None  # type: ignore[assignment]
@@ -476,30 +570,41 @@ def _set_values(image: wandb.Image) -> dict[str, Any]:
     return {name: value for name, value in vars(image).items() if value is not None}
 
 
+@stands_on(
+    _REGISTRY,
+    _IMAGE_TYPE,
+    why="wandb finds a cell's type by its exact class",
+    versions="wandb 0.18 to 0.31",
+    without="wandb's own tables refuse images that were made for tables of wk",
+    report="not reported: for wandb, the types of subclasses of `wandb.Image`",
+)
 def _register(image_class: type[LazyImage]) -> None:
-    """Registers a class of images with wandb, which finds a cell's type by the exact class.
+    """Registers a class of images with wandb."""
+    types_by_class = getattr(_find(_REGISTRY), "types_by_class", None)
+    image_file_type = _find(_IMAGE_TYPE)
+    if types_by_class is None or image_file_type is None:
+        say_missing(_register)
+    else:
+        types_by_class().setdefault(image_class, image_file_type)
 
-    Without the registry, wandb's own tables refuse such images.
-    """
-    registry, image_file_type = _types("TypeRegistry"), _image_file_type()
-    if registry is not None and image_file_type is not None:
-        registry.types_by_class().setdefault(image_class, image_file_type)
 
-
-@functools.cache
 def are_images_lazy() -> bool:
-    """Returns whether wandb has the methods that `LazyImage` stands on; warns if it has not."""
-    missing = [name for name in _HOOKS if not hasattr(wandb.Image, name)]
-    if missing:
-        wandb.termwarn(
-            f"wandb {wandb.__version__} has no `wandb.Image.{missing[0]}`: images of tables are "
-            "encoded when they are made, and `wandb.Image(array)` is as wandb makes it. Use "
-            "`self.image(array)` of a `WandbEvalCallback`, which takes any usual range of values."
-        )
-    return not missing
+    """Returns whether wandb has the methods that `LazyImage` replaces; says if it has not."""
+    if all(hasattr(wandb.Image, name) for name in _HOOKS):
+        return True
+    say_missing(LazyImage)
+    return False
 
 
 @contextlib.contextmanager
+@stands_on(
+    "image._initialize_from_data",
+    "image._initialize_from_wbimage",
+    why="code that was written for W&B's own callback calls `wandb.Image(array)`",
+    versions="wandb 0.29 to 0.31",
+    without="`wandb.Image(array)` is as wandb makes it; `self.image(array)` takes any range",
+    report="not needed: `self.image(array)` is the documented way",
+)
 def images_made_as(image_class: type[LazyImage]) -> Iterator[None]:
     """Makes `wandb.Image(...)` return images of another class, in this thread, for the block.
 

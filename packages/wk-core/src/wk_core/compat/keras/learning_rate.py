@@ -5,7 +5,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
-from wk_core.compat.entries import stands_on
+from wk_core.compat.entries import say_missing, stands_on
 
 __all__ = ["current_rate_variable", "watch_rate_lookups"]
 
@@ -31,6 +31,7 @@ def watch_rate_lookups(optimizer: Any, observer: Callable[[Any], None]) -> Calla
     observed = own.get(_LOOKUP)
     if not isinstance(observed, _ObservedLookup):
         if not hasattr(optimizer, _LOOKUP):
+            say_missing(watch_rate_lookups)
             return lambda: None
         own[_LOOKUP] = observed = _ObservedLookup(optimizer, getattr(optimizer, _LOOKUP))
     observed.observers.append(observer)

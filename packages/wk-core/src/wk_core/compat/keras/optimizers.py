@@ -91,17 +91,24 @@ def unwrap_optimizer(optimizer: Any) -> Any:
     "optimizer._learning_rate",
     why="the public `learning_rate` evaluates a schedule, eagerly, which takes milliseconds",
     versions="Keras 3.0 to 3.15, Keras 2",
-    without="the public `learning_rate` is read",
+    without="the rate of a schedule or a function is left out: the public one is the next batch's",
 )
 def learning_rate_setting(optimizer: Any) -> Any:
-    """Returns an optimizer's learning rate as it was set: a variable, a schedule or a callable."""
+    """Returns an optimizer's learning rate as it was set: a variable, a schedule or a callable.
+
+    Raises:
+        AttributeError: If Keras says nothing of a schedule but its present value.
+    """
     optimizer = unwrap_optimizer(optimizer)
     if _has(optimizer, "_hyper"):  # the older family of Keras 2
         setting = optimizer._hyper["learning_rate"]
         return setting if callable(setting) else optimizer.learning_rate
     if hasattr(optimizer, "_learning_rate"):
         return optimizer._learning_rate
-    return optimizer.learning_rate
+    rate = optimizer.learning_rate
+    if not hasattr(rate, "assign"):
+        raise AttributeError("this version of Keras does not say what computes the learning rate")
+    return rate
 
 
 def build_optimizer(optimizer: Any, variables: list[Any]) -> None:
@@ -116,7 +123,7 @@ def build_optimizer(optimizer: Any, variables: list[Any]) -> None:
     "optimizer._iterations",
     why="the public `iterations` counts updates, which are fewer under gradient accumulation",
     versions="Keras 3.5 to 3.15, Keras 2",
-    without="the public `iterations` is read, which is the same without gradient accumulation",
+    without="it is looked for by its name, `iteration`, among the optimizer's variables",
 )
 def batches_trained(optimizer: Any) -> int:
     """Returns how often an optimizer has been applied: once a batch in Keras' own training step.
@@ -124,8 +131,11 @@ def batches_trained(optimizer: Any) -> int:
     A mixed-precision step that was skipped for an overflow does not count.
     """
     optimizer = unwrap_optimizer(optimizer)
-    # The older family of Keras 2 makes its public count when that is read.
-    count = optimizer._iterations if hasattr(optimizer, "_iterations") else optimizer.iterations
+    if hasattr(optimizer, "_iterations"):
+        count = optimizer._iterations  # of the older family of Keras 2: None before its first use
+    else:
+        named = (each for each in optimizer.variables if each.name == "iteration")
+        count = next(named, optimizer.iterations)
     if count is None:
         return 0
     return int(read_scalar(count)) if hasattr(count, "numpy") else int(count)

@@ -13,17 +13,18 @@ import wandb
 from wk_core.compat.entries import find, say_missing, stands_on
 
 __all__ = [
-    "is_refusal",
+    "is_request_error",
     "keep_known",
     "load_answers",
     "log_without_asking",
     "new_artifact",
+    "request_status",
 ]
 
 _DIGEST: Final = "wandb.sdk.artifacts._generated.ArtifactDigestAlgorithm"
 _KNOWN: Final = "wandb.sdk.artifacts.artifact_instance_cache.artifact_instance_cache_by_client_id"
 _ANSWERS: Final = "wandb._pydantic.base.JsonableModel"
-_REFUSAL: Final = "wandb.sdk.lib.service.service_connection.WandbApiFailedError"
+_REQUEST_ERROR: Final = "wandb.sdk.lib.service.service_connection.WandbApiFailedError"
 _GENERATED: Final = ("wandb.sdk.artifacts._generated", "wandb.apis._generated")
 
 _lock: Final = threading.Lock()
@@ -132,16 +133,29 @@ def load_answers() -> None:
 
 
 @stands_on(
-    _REFUSAL,
-    why="the error with which wandb passes on what the server says has no public class",
+    _REQUEST_ERROR,
+    "failed_request.response",
+    why="the error of a request to the server has no public class, and is no `wandb.Error`",
     versions="wandb 0.23.1 to 0.31",
-    without="a refusal is told by wandb's public `CommError` alone",
+    without="it is told from others by the response that it holds",
     report="not reported: for wandb, a public class for it",
 )
-def is_refusal(error: BaseException) -> bool:
-    """Returns whether an error is the server's answer, or its silence, as wandb passes it on."""
-    kind = find(_REFUSAL)
-    return isinstance(error, (wandb.errors.CommError, *([] if kind is None else [kind])))
+def request_status(error: BaseException) -> int | None:
+    """Returns the HTTP status of a failed request; 0 without an answer, None for other errors."""
+    cause = error.exc if isinstance(error, wandb.errors.CommError) else error
+    kind = find(_REQUEST_ERROR)
+    if kind is None:
+        say_missing(request_status)
+    if not (hasattr(cause, "response") if kind is None else isinstance(cause, kind)):
+        return None
+    response = getattr(cause, "response", None)
+    status = getattr(response, "http_status", None) or getattr(response, "status_code", None)
+    return int(status or 0)
+
+
+def is_request_error(error: BaseException) -> bool:
+    """Returns whether an error is that of a request to the server, or another one of wandb's."""
+    return isinstance(error, wandb.Error) or request_status(error) is not None
 
 
 @contextlib.contextmanager

@@ -34,8 +34,11 @@ _HOOKS = (
 )
 def has_finished(run: wandb.Run) -> bool:
     """Returns whether a run takes no more data."""
-    # A disabled run has no such attribute. Asked for each batch: no more than a look-up.
-    return bool(getattr(run, "_is_finished", False))
+    # Asked for each batch: no more than a look-up.
+    finished = getattr(run, "_is_finished", None)
+    if finished is None and not run.disabled:  # a disabled run has no such attribute
+        say_missing(has_finished)
+    return bool(finished)
 
 
 @stands_on(
@@ -112,7 +115,10 @@ def after_finish(run: wandb.Run, task: Callable[[], None]) -> None:
 )
 def finish_timed_out(run: wandb.Run) -> bool:
     """Returns whether a run finished by its `finish_timeout`, with something not uploaded."""
-    return bool(getattr(run, "_finish_timed_out", False))
+    timed_out = getattr(run, "_finish_timed_out", None)
+    if timed_out is None and not run.disabled:
+        say_missing(finish_timed_out)
+    return bool(timed_out)
 
 
 @stands_on(

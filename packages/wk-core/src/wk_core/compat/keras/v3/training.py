@@ -35,8 +35,10 @@ def steps_per_execution(model: Any) -> int:
 )
 def compiled_metrics(model: Any) -> Any:
     """Returns the metrics as `compile` got them; None where it got none."""
-    container = getattr(model, "_compile_metrics", None)
-    return getattr(container, "_user_metrics", None)
+    if not hasattr(model, "_compile_metrics"):
+        say_missing(compiled_metrics)
+        return None
+    return getattr(model._compile_metrics, "_user_metrics", None)
 
 
 @stands_on(
@@ -47,8 +49,10 @@ def compiled_metrics(model: Any) -> Any:
 )
 def all_metrics(model: Any) -> list[Any]:
     """Returns a model's metrics, with those of `compile` as far as they are known yet."""
-    container = getattr(model, "_compile_metrics", None)
-    return [*model.metrics, *getattr(container, "metrics", ())]
+    if not hasattr(model, "_compile_metrics"):
+        say_missing(all_metrics)
+        return list(model.metrics)
+    return [*model.metrics, *getattr(model._compile_metrics, "metrics", ())]
 
 
 @stands_on(
@@ -71,7 +75,10 @@ def own_direction(metric: Any) -> Literal["min", "max"] | None:
 )
 def loss_tracker(model: Any) -> Any:
     """Returns the mean of the batches' losses, weighted by their numbers of samples; or None."""
-    return getattr(model, "_loss_tracker", None)
+    if not hasattr(model, "_loss_tracker"):
+        say_missing(loss_tracker)
+        return None
+    return model._loss_tracker
 
 
 @stands_on(

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from wk_core.compat.entries import stands_on
+from wk_core.compat.entries import say_missing, stands_on
 from wk_core.compat.keras.v3.basics import backend
 
 __all__ = [
@@ -72,7 +72,10 @@ def non_trainable_variables(layer: Any) -> list[Any]:
 )
 def layer_seed_variables(layer: Any) -> list[Any]:
     """Returns the states of the generators that belong to a layer itself."""
-    return [generator.state for generator in getattr(layer, "_seed_generators", ())]
+    if not hasattr(layer, "_seed_generators"):
+        say_missing(layer_seed_variables)
+        return []
+    return [generator.state for generator in layer._seed_generators]
 
 
 @stands_on(

@@ -6,7 +6,6 @@ run `.ci/compat-table --write`.
 """
 
 import importlib
-import pkgutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,17 +13,14 @@ import numpy as np
 import pytest
 import wandb
 
-import wk_core.compat
-from wk_core.compat.entries import ENTRIES, Entry, find
+from wk_core.compat.entries import ENTRIES, Entry, find, load_entries
 from wk_core.compat.keras.flavour import LEGACY, backend, keras
 
 ONE_FILE = "wk_eval.tables.wandb_internals"
 ON_ONE_BACKEND = {"dataset": "tensorflow", "jax_model": "jax", "tensorflow": "tensorflow"}
 
-for module in pkgutil.walk_packages(wk_core.compat.__path__, "wk_core.compat."):
-    if not module.name.endswith(".v2"):
-        importlib.import_module(module.name)
 importlib.import_module(ONE_FILE)
+load_entries()
 
 pytestmark = pytest.mark.skipif(LEGACY, reason="Keras 2 changes no more")
 

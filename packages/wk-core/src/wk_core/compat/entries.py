@@ -6,11 +6,12 @@ import importlib
 import importlib.metadata
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import wandb
 
-__all__ = ["ENTRIES", "Entry", "find", "say_missing", "stands_on"]
+__all__ = ["ENTRIES", "Entry", "find", "load_entries", "say_missing", "stands_on"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -53,6 +54,19 @@ def stands_on(
         return function
 
     return record
+
+
+def load_entries() -> dict[str, Entry]:
+    """Returns the entries of all modules below `wk_core.compat`, which are imported for it.
+
+    Those of Keras 2 are left out: they cannot be imported beside Keras 3, and have no entries.
+    """
+    folder = Path(__file__).parent
+    for path in sorted(folder.rglob("[!_]*.py")):
+        parts = path.relative_to(folder).with_suffix("").parts
+        if "v2" not in parts:
+            importlib.import_module(".".join([__package__, *parts]))
+    return ENTRIES
 
 
 def find(path: str) -> Any:

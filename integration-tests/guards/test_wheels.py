@@ -45,6 +45,8 @@ BROUGHT: dict[str, set[str]] = {
 
 # A package whose modules are one for each backend, of which that in use is imported.
 BY_BACKEND = "wk_metrics.gradients.differentiation"
+# What is for Keras 2, which stands on TensorFlow.
+BY_FLAVOUR = "wk_core.compat.keras.v2"
 
 # Imports a whole package. Prints what has been imported, and what the package itself asked for,
 # be it in vain. The backend in use is Keras' own affair unless the package asks for it.
@@ -61,8 +63,9 @@ def watching_import(name, globals=None, *rest, **more):
 
 builtins.__import__ = watching_import
 package = importlib.import_module(sys.argv[1])
+sys.modules[sys.argv[3]] = None
 for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-    if not module.name.startswith(sys.argv[2] + "."):
+    if not module.name.startswith((sys.argv[2] + ".", sys.argv[3])):
         importlib.import_module(module.name)
 loaded = {name.partition(".")[0] for name in sys.modules} - {"jax"}
 print(*sorted(asked | loaded))
@@ -105,7 +108,8 @@ def install(name: str, wheels: Path, directory: Path) -> Environment:
     backend = run(*pip, *locked, "jax", cwd=directory)
     assert backend.returncode == 0, backend.stdout
     clean = {"KERAS_BACKEND": "jax", "KERAS_HOME": str(directory), "PYTHONPATH": ""}
-    probed = run(python, "-c", PROBE, import_name(Path(name)), BY_BACKEND, cwd=directory, **clean)
+    arguments = (import_name(Path(name)), BY_BACKEND, BY_FLAVOUR)
+    probed = run(python, "-c", PROBE, *arguments, cwd=directory, **clean)
     assert probed.returncode == 0, probed.stdout
     return Environment(distributions, set(probed.stdout.splitlines()[-1].split()))
 

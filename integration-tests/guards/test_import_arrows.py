@@ -1,14 +1,19 @@
+import ast
+import inspect
+import re
 from pathlib import Path
 
 import pytest
 
 from guards.workspace import ROOT, copy_workspace, import_name, members, read_toml, replace, run_on
+from wk_legacy import WandbCallback
 
 pytestmark = pytest.mark.backend_free
 
 ALL_FIVE = ["wk_core", "wk_metrics", "wk_checkpoint", "wk_eval", "wk_legacy"]
 # Not ours: root packages, so that import-linter knows their private modules from their public ones.
 OTHERS = {"jax", "keras", "tf_keras", "wandb"}
+INTERNAL = re.compile(r"wk_(?!core|legacy)\w+\.")  # a module of a sibling, seen from wk_legacy
 
 
 @pytest.fixture
@@ -117,3 +122,33 @@ def test_private_module_in_its_places_is_green(workspace: Path) -> None:
             assert code == 0, output
     code, output = lint(workspace, "wk_core.compat.keras.saving", PRIVATE[-1])
     assert code == 0, output
+
+
+def internals_of_siblings(package: Path) -> set[str]:
+    """Returns the names that wk_legacy imports from modules of its siblings, not of wk_core."""
+    return {
+        f"{node.module}.{alias.name}"
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        and re.match(r"wk_(?!core|legacy)\w+\.", node.module or "")
+        for alias in node.names
+    }
+
+
+def test_wk_legacy_uses_fewer_internals_than_its_callback_has_arguments() -> None:
+    arguments = inspect.signature(WandbCallback).parameters
+    assert len(internals_of_siblings(ROOT / "packages/wk-legacy/src")) <= len(arguments)
+
+
+def test_internals_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text(
+        "from wk_core.axes import define_axis\n"
+        "from wk_eval import ClassificationEval\n"
+        "from wk_eval.images import PixelRange, encode_png\n"
+        "from wk_legacy.arguments import Arguments\n"
+    )
+    assert internals_of_siblings(tmp_path) == {
+        "wk_eval.images.PixelRange",
+        "wk_eval.images.encode_png",
+    }

@@ -43,6 +43,11 @@ def touched(tree: ast.Module, own: set[str]) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"._{name.removeprefix('_')}"
             case ast.Constant(value=str(text)) if PRIVATE_PATH.search(text):
                 yield node.lineno, repr(text)
+            case ast.Call(
+                func=ast.Name("getattr" | "hasattr" | "setattr"),
+                args=[_, ast.Constant(value=str(name)), *_],
+            ) if PRIVATE_NAME.fullmatch(name) and name not in own:
+                yield node.lineno, repr(name)
 
 
 def faults(root: Path) -> list[str]:
@@ -73,6 +78,15 @@ def test_private_attribute_goes_red(tmp_path: Path) -> None:
     with module.open("a") as file:
         file.write("\n\ndef hidden(run):\n    return run._backend_of_wandb\n")
     assert faults(root) == [f"wk_core/axes.py:{lines + 4} touches ._backend_of_wandb"]
+
+
+def test_private_name_in_a_string_goes_red(tmp_path: Path) -> None:
+    root = copy_workspace(tmp_path)
+    module = root / "packages/wk-core/src/wk_core/axes.py"
+    lines = len(module.read_text().splitlines())
+    with module.open("a") as file:
+        file.write('\n\ndef hidden(run):\n    return getattr(run, "_backend_of_wandb", None)\n')
+    assert faults(root) == [f"wk_core/axes.py:{lines + 4} touches '_backend_of_wandb'"]
 
 
 def test_private_path_in_a_string_goes_red(tmp_path: Path) -> None:

@@ -12,7 +12,12 @@ from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 from wk_core.compat.keras.flavour import keras
-from wk_core.compat.keras.learning_rate import current_rate_variable
+from wk_core.compat.keras.learning_rate import (
+    count_dtype,
+    current_rate_variable,
+    initial_decay,
+    overrides_rate_lookup,
+)
 from wk_core.compat.keras.optimizers import learning_rate_setting
 from wk_core.compat.keras.training import is_compiled
 from wk_metrics.learning_rate.assigned_rate import AssignedRate
@@ -58,12 +63,12 @@ def rate_of(optimizer: Any, model: Any, *, batch_wise: bool) -> Rate:
         batch_wise: Whether the rates of single batches are needed.
     """
     setting = learning_rate_setting(optimizer)
-    dtype = _dtype_of_count(optimizer)
+    dtype = count_dtype(optimizer)
     compiled = is_compiled(model)
-    if _is_overridden(optimizer):
+    if overrides_rate_lookup(optimizer):
         return WatchedRate(optimizer, None, dtype, compiled=compiled)
     if hasattr(setting, "assign"):
-        return AssignedRate(optimizer, model, setting, decay=_decay(optimizer))
+        return AssignedRate(optimizer, model, setting, decay=initial_decay(optimizer))
     if not callable(setting):
         return _FixedRate(setting)
     as_applied = _as_applied(optimizer, setting)
@@ -97,30 +102,12 @@ def _is_fixed(value: Any) -> bool:
     return value is None or isinstance(value, (int, float, str)) or is_keras_own(value)
 
 
-def _is_overridden(optimizer: Any) -> bool:
-    """Returns whether a class of the user's overrides how an update finds its rate."""
-    own = getattr(keras.optimizers.Optimizer, "_get_current_learning_rate", None)
-    return own is not None and getattr(type(optimizer), own.__name__, own) is not own
-
-
 def _as_applied(optimizer: Any, setting: Any) -> Callable[[Any], Any]:
     """Returns a schedule, or a function without arguments, as a function of the count."""
     is_schedule = isinstance(setting, keras.optimizers.schedules.LearningRateSchedule)
     rate: Callable[[Any], Any] = setting if is_schedule else lambda count: setting()  # noqa: ARG005
-    decay = _decay(optimizer)
+    decay = initial_decay(optimizer)
     return (lambda count: rate(count) / (1 + decay * count)) if decay > 0 else rate
-
-
-def _decay(optimizer: Any) -> float:
-    """Returns the `decay` of the older family of Keras 2, which lowers the rate at each update."""
-    return float(getattr(optimizer, "_initial_decay", 0.0) or 0.0)
-
-
-def _dtype_of_count(optimizer: Any) -> str:
-    if hasattr(optimizer, "_initial_decay"):
-        return "float32"  # the older family of Keras 2 converts the count
-    dtype = getattr(getattr(optimizer, "_iterations", None), "dtype", "int64")
-    return str(getattr(dtype, "name", dtype))
 
 
 class _ScheduledRate:

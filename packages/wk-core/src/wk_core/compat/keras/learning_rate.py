@@ -6,8 +6,15 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from wk_core.compat.entries import say_missing, stands_on
+from wk_core.compat.keras.flavour import keras
 
-__all__ = ["current_rate_variable", "watch_rate_lookups"]
+__all__ = [
+    "count_dtype",
+    "current_rate_variable",
+    "initial_decay",
+    "overrides_rate_lookup",
+    "watch_rate_lookups",
+]
 
 _LOOKUP: Final = "_get_current_learning_rate"
 
@@ -15,6 +22,25 @@ _LOOKUP: Final = "_get_current_learning_rate"
 def current_rate_variable(optimizer: Any) -> Any:
     """Returns the variable in which an optimizer of Keras 2 keeps a schedule's rate, or None."""
     return getattr(optimizer, "_current_learning_rate", None)
+
+
+def initial_decay(optimizer: Any) -> float:
+    """Returns the `decay` of the older family of Keras 2, which lowers the rate at each update."""
+    return float(getattr(optimizer, "_initial_decay", 0.0) or 0.0)
+
+
+def count_dtype(optimizer: Any) -> str:
+    """Returns the dtype of the count with which an update calls a schedule, as `"int64"`."""
+    if hasattr(optimizer, "_initial_decay"):
+        return "float32"  # the older family of Keras 2 converts the count
+    dtype = getattr(getattr(optimizer, "_iterations", None), "dtype", "int64")
+    return str(getattr(dtype, "name", dtype))
+
+
+def overrides_rate_lookup(optimizer: Any) -> bool:
+    """Returns whether a class of the user's overrides how an update finds its rate."""
+    own = getattr(keras.optimizers.Optimizer, _LOOKUP, None)
+    return own is not None and getattr(type(optimizer), _LOOKUP, own) is not own
 
 
 @stands_on(

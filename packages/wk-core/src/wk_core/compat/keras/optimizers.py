@@ -133,9 +133,11 @@ def batches_trained(optimizer: Any) -> int:
     optimizer = unwrap_optimizer(optimizer)
     if hasattr(optimizer, "_iterations"):
         count = optimizer._iterations  # of the older family of Keras 2: None before its first use
-    else:
+    elif isinstance(optimizer, keras.optimizers.Optimizer):
         named = (each for each in optimizer.variables if each.name == "iteration")
         count = next(named, optimizer.iterations)
+    else:
+        count = optimizer.iterations  # an optimizer of the user's
     if count is None:
         return 0
     return int(read_scalar(count)) if hasattr(count, "numpy") else int(count)

@@ -137,7 +137,7 @@ def test_bytes_with_another_xxh128_digest_are_noticed(client, digest, noticed):
 def test_bytes_that_nobody_announced_are_noticed(client: Client):
     digest = base64.b64encode(xxhash.xxh128(CONTENT).digest()).decode()
     response = client.commit({"digest": digest, "extra": {"alg": "XXH128"}, "size": 7})
-    assert "nobody announced" in response.json()["errors"][0]["message"]
+    assert "no client announced" in response.json()["errors"][0]["message"]
 
 
 def test_a_wrong_size_is_noticed(client: Client):

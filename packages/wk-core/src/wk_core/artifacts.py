@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import wandb
 
-from wk_core.compat.wandb.artifacts import load_answers, new_artifact
+from wk_core.compat.wandb.artifacts import leave_out_descriptions, new_artifact
 
 __all__ = ["check_name", "log_artifact"]
 
@@ -78,6 +78,5 @@ def log_artifact(
             artifact.add_file(str(path), skip_cache=True, policy=policy)
         else:
             raise FileNotFoundError(f"Nothing to log as artifact {name!r}: there is no {path}.")
-    if not (run.disabled or run.offline):
-        load_answers()
+    leave_out_descriptions(run)
     return run.log_artifact(artifact, aliases=list(aliases))

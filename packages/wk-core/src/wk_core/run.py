@@ -5,7 +5,6 @@ from typing import Any
 
 import wandb
 
-from wk_core.compat.wandb.artifacts import load_answers
 from wk_core.compat.wandb.run_hooks import before_finish, has_finished
 from wk_core.description import in_a_line
 from wk_core.process import this_process
@@ -110,7 +109,6 @@ def api_for_run(run: wandb.Run) -> wandb.Api:
 
     Where the process is silent, its run has no server: the one that the settings name is read.
     """
-    load_answers()
     if is_silent(run):
         return wandb.Api()
     place = {"entity": run.entity, "project": run.project}

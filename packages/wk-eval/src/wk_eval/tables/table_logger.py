@@ -8,6 +8,7 @@ import wandb
 
 from wk_core.artifacts import check_name
 from wk_core.async_logger import AsyncLogger
+from wk_core.compat.wandb.artifacts import leave_out_descriptions
 from wk_core.compat.wandb.run_hooks import has_finished
 from wk_core.task_queue import TaskQueue
 from wk_eval.tables.image import deferred_images
@@ -30,6 +31,7 @@ class TableLogger(AsyncLogger):
 
     def __init__(self, run: wandb.Run, name: str) -> None:
         super().__init__(run, name)
+        leave_out_descriptions(run)
         self._deferral = contextlib.ExitStack()
         self._is_deferring = False
         self.last: Callable[[], None] | None = None

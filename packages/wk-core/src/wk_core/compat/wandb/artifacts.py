@@ -2,20 +2,20 @@
 
 import contextlib
 import functools
-import importlib
-import pkgutil
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any, Final
 
 import wandb
 
 from wk_core.compat.entries import find, say_missing, stands_on
+from wk_core.compat.wandb.run_hooks import after_finish
 
 __all__ = [
     "is_request_error",
     "keep_known",
-    "load_answers",
+    "leave_out_descriptions",
     "log_without_asking",
     "new_artifact",
     "request_status",
@@ -25,10 +25,10 @@ _DIGEST: Final = "wandb.sdk.artifacts._generated.ArtifactDigestAlgorithm"
 _KNOWN: Final = "wandb.sdk.artifacts.artifact_instance_cache.artifact_instance_cache_by_client_id"
 _ANSWERS: Final = "wandb._pydantic.base.JsonableModel"
 _REQUEST_ERROR: Final = "wandb.sdk.lib.service.service_connection.WandbApiFailedError"
-_GENERATED: Final = ("wandb.sdk.artifacts._generated", "wandb.apis._generated")
 
 _lock: Final = threading.Lock()
 _makers = 0
+_undescribed: "Final[weakref.WeakSet[wandb.Run]]" = weakref.WeakSet()
 
 
 @stands_on(
@@ -99,7 +99,7 @@ def log_without_asking(run: wandb.Run) -> None:
     """
     if run.disabled or run.offline:
         return
-    load_answers()
+    leave_out_descriptions(run)
     api = run._public_api() if hasattr(run, "_public_api") else None  # kept for the run's calls
     if hasattr(api, "_expected_artifact_type"):
         api._expected_artifact_type = lambda **_: None  # type: ignore[union-attr, method-assign]
@@ -107,11 +107,8 @@ def log_without_asking(run: wandb.Run) -> None:
         say_missing(log_without_asking)
 
 
-@functools.cache
 @stands_on(
     _ANSWERS,
-    "wandb.sdk.artifacts._generated",
-    "wandb.apis._generated",
     why="wandb makes classes of the server's answers when it first needs them, and looks for "
     "descriptions in their source, which Python parses for that. Python 3.11 cannot parse in two "
     "threads at once, and tracebacks in TensorFlow's threads parse, too",
@@ -119,17 +116,37 @@ def log_without_asking(run: wandb.Run) -> None:
     without="on Python 3.11 a training may end in a SystemError while wandb asks the server",
     report="not reported: for wandb, classes without descriptions",
 )
-def load_answers() -> None:
-    """Makes the classes of the server's answers now, without their descriptions."""
+def leave_out_descriptions(run: wandb.Run) -> None:
+    """Makes the classes of the server's answers without descriptions, until the run has finished.
+
+    Args:
+        run: The run; nothing is asked where it is offline or disabled.
+    """
+    if run.disabled or run.offline or run in _undescribed:
+        return
     base = find(_ANSWERS)
     if base is None:
-        say_missing(load_answers)
+        say_missing(leave_out_descriptions)
         return
-    with _without_descriptions(base):
-        for package in filter(None, map(find, _GENERATED)):
-            for module in pkgutil.iter_modules(package.__path__):
-                importlib.import_module(f"{package.__name__}.{module.name}")
-        find("wandb.apis.public")
+    with _lock:
+        _undescribed.add(run)
+        _set_descriptions(base, before=True, after=False)
+    after_finish(run, lambda: _describe_again(base, run))
+
+
+def _describe_again(base: Any, run: wandb.Run) -> None:
+    with _lock:
+        _undescribed.discard(run)
+        if not _undescribed:
+            _set_descriptions(base, before=False, after=True)
+
+
+def _set_descriptions(model: Any, *, before: bool, after: bool) -> None:
+    """Sets whether wandb looks for descriptions, in a class and in those derived from it."""
+    if model.model_config.get("use_attribute_docstrings", not before) == before:
+        model.model_config["use_attribute_docstrings"] = after
+    for derived in model.__subclasses__():
+        _set_descriptions(derived, before=before, after=after)
 
 
 @stands_on(
@@ -188,22 +205,3 @@ def _prune(known: dict[str, Any], max_size: int) -> None:
     if len(known) >= 2 * max_size:
         for key in list(known)[: len(known) - max_size]:
             known.pop(key, None)
-
-
-@contextlib.contextmanager
-def _without_descriptions(base: Any) -> Iterator[None]:
-    changed: list[Any] = []
-
-    def leave_out(model: Any) -> None:
-        if model.model_config.get("use_attribute_docstrings"):
-            model.model_config["use_attribute_docstrings"] = False
-            changed.append(model)
-        for derived in model.__subclasses__():
-            leave_out(derived)
-
-    leave_out(base)
-    try:
-        yield
-    finally:
-        for model in changed:
-            model.model_config["use_attribute_docstrings"] = True

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from wk_core.compat.entries import stands_on
+from wk_core.compat.entries import say_missing, stands_on
 from wk_core.compat.keras import flavour
 from wk_core.compat.keras.flavour import backend, keras, loss_tracker
 from wk_core.compat.keras.sharding import gather
@@ -66,14 +66,19 @@ def samples_seen(model: Any) -> int:
     why="on JAX, the variables do not hold the training state while the batches of an epoch run, "
     "and nothing public says so",
     versions="Keras 3.0 to 3.15",
-    without="on JAX, the state is put into the variables each time it is asked for",
+    without="on JAX, the state is put into the variables each time it is asked for, and learning "
+    "rates are left out",
 )
 def state_is_in_variables(model: Any) -> bool:
     """Returns whether the variables hold the training state.
 
     On JAX they do not while the batches of an epoch run: what is assigned to one then is lost.
     """
-    return bool(getattr(model, "_jax_state_synced", backend() != "jax"))
+    known = getattr(model, "_jax_state_synced", None)
+    if known is None and backend() == "jax":
+        say_missing(state_is_in_variables)
+        return False
+    return known is None or bool(known)
 
 
 def sync_state(model: Any) -> None:

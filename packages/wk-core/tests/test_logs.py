@@ -57,7 +57,7 @@ def test_tensors_and_variables_of_the_backend(dtype):
     assert as_number(tensor(2, dtype)) == 2
     assert as_number(tensor([[2]], dtype)) == 2
     assert as_number(tensor([2, 2], dtype)) is None
-    assert as_number(keras.Variable(2, dtype=dtype)) == 2
+    assert as_number(keras.Variable(2, dtype=dtype, trainable=False)) == 2
 
 
 def test_tensors_of_pytorch_that_need_gradients():

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import importlib
 import importlib.metadata
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,11 +78,11 @@ def find(path: str) -> Any:
     """
     module, _, attribute = path.rpartition(".")
     try:
+        # Asked for each object of each checkpoint: no import where a look-up does.
+        owner = sys.modules.get(module) or importlib.import_module(module)
+        if hasattr(owner, attribute):
+            return getattr(owner, attribute)
         return importlib.import_module(path)
-    except ImportError:
-        pass
-    try:
-        return getattr(importlib.import_module(module), attribute, None)
     except ImportError:
         return None
 

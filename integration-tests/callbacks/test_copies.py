@@ -253,3 +253,19 @@ def test_every_ready_made_evaluation(offline_run):
             assert duplicate._samples.count == 2
             assert duplicate._name == original._name
         assert copy.deepcopy(original)._samples is original._samples
+
+
+@pytest.mark.backend_free
+def test_copies_take_a_state_before_their_fit(offline_run, read_back):
+    first = offline_run()
+    original = WandbMetricsLogger()
+    state = original.get_training_state() | {"next_epoch": 3, "next_batch": 12}
+    twin = copy.deepcopy(original)
+    first.finish()
+    run = offline_run()
+    twin.set_training_state(state)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    x = keras.ops.ones((4, 1))
+    model.fit(x, x, epochs=2, verbose=0, callbacks=[twin])
+    assert read_back(run).column("epoch/epoch") == [3, 4]

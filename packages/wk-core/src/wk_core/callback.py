@@ -110,11 +110,17 @@ class RunCallback(abc.ABC):
         if self._is_bound and not (self._is_in_fit and is_nested()):
             check_open(type(self).__name__, self._bound_run)
         if not self._is_bound:
-            given = None if self._given_run is None else self._given_run.found(type(self).__name__)
-            self._report_to(given)
+            self._bind_copy()
         super().set_model(model)  # type: ignore[misc]  # the Keras callback behind it
 
+    def _bind_copy(self) -> None:
+        given = None if self._given_run is None else self._given_run.found(type(self).__name__)
+        self._report_to(given)
+
     def __getattr__(self, name: str) -> Any:
+        if name == "_session" and not vars(self).get("_is_bound", True):
+            self._bind_copy()  # a state is restored into a copy before its `fit` begins
+            return self._session
         other_flavour_calls(self, name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 

@@ -3,11 +3,12 @@
 A document's `python` fences share a namespace, and each docstring is a document. pytest runs those
 that define tests. A `text` fence is what the `python` fence before it prints. A `diff` fence is run
 as it is after the change. What a `tree` fence shows exists. The commands of a `bash` fence are held
-against the workspace: packages, scripts and files that they name exist, and `.ci/run` runs the
+against the workspace: packages, scripts and files that they name exist, and `.ci/checks` runs the
 checks that they run.
 """
 
 import contextlib
+import importlib.util
 import io
 import os
 import re
@@ -28,7 +29,7 @@ from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 
 ROOT = Path(__file__).resolve().parents[1]
-CI_SCRIPT = (ROOT / ".ci/run").read_text()
+CI_CHECKS = (ROOT / ".ci/checks").read_text()
 MEMBERS = {
     project["name"]: {*project.get("optional-dependencies", {})}
     for path in ROOT.glob("packages/*/pyproject.toml")
@@ -148,14 +149,15 @@ def command_fault(line: str) -> str | None:
         ):
             return None if names_a_file(script) else f"{script} is no script of the workspace"
         case ["uv", "run", "python", "-m", module]:
-            found = (ROOT / "integration-tests" / module / "__main__.py").exists()
-            return None if found else f"{module} is no module of the integration tests"
+            path = ROOT / "integration-tests" / module.replace(".", "/")
+            found = (path / "__main__.py").exists() or importlib.util.find_spec(module) is not None
+            return None if found else f"there is no module {module}"
         case ["uv", "run", script] if script in SUPPORT_SCRIPTS:
             return None
         case ["uv", "run", tool, *_]:
             if shutil.which(tool, path=sysconfig.get_path("scripts")) is None:
                 return f"{tool} is not installed"
-            return None if " ".join(words) in CI_SCRIPT else f".ci/run does not run {line!r}"
+            return None if " ".join(words) in CI_CHECKS else f".ci/checks does not run {line!r}"
     return f"no test knows this command: {line!r}"
 
 
@@ -261,7 +263,7 @@ def test_fences(document: Document) -> None:
         ("```bash\nuv run --no-sync python examples/nothing.py\n```", "no examples/nothing.py"),
         ("```bash\nKERAS_BACKEND=numpy uv run pytest\n```", "chooses no backend"),
         ("```bash\nuv run flake8\n```", "flake8 is not installed"),
-        ("```bash\nuv run ruff check --fix\n```", ".ci/run does not run"),
+        ("```bash\nuv run ruff check --fix\n```", ".ci/checks does not run"),
         ("```bash\nmake test\n```", "no test knows this command: 'make test'"),
         ("```tree\npackages/\n  wk-nothing/  no such member\n```", "no packages/wk-nothing"),
         ("```ruby\nputs 1\n```", "no test knows how to run a 'ruby' fence"),

@@ -23,7 +23,6 @@ TOP_LEVEL = {
     ".ci",
     ".github",
     ".gitignore",
-    ".python-version",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "LICENSE",

@@ -34,14 +34,22 @@ def test_every_admitted_python_has_a_wheel(package: str) -> None:
     assert without_wheel(ROOT, package) == set()
 
 
-def test_the_python_of_the_suite_is_admitted() -> None:
-    assert (ROOT / ".python-version").read_text().strip() in admitted(ROOT)
+def test_the_suite_runs_on_every_admitted_python() -> None:
+    lanes = read_toml(ROOT / ".ci/lanes.toml")["lanes"].values()
+    assert {lane["python"] for lane in lanes} == admitted(ROOT)
 
 
-def test_members_have_no_upper_bound() -> None:
+def test_uv_is_free_to_take_any_admitted_python() -> None:
+    assert not (ROOT / ".python-version").exists()
+
+
+def test_members_name_the_admitted_pythons_and_have_no_upper_bound() -> None:
+    named = {f"Programming Language :: Python :: {version}" for version in admitted(ROOT)}
     for member in members():
         project = read_toml(member / "pyproject.toml")["project"]
         assert project["requires-python"] == ">=3.11", member.name
+        classifiers = {each for each in project["classifiers"] if ":: Python :: 3." in each}
+        assert classifiers == named, member.name
 
 
 def test_a_python_without_wheels_goes_red(tmp_path: Path) -> None:

@@ -77,6 +77,9 @@ def offline_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         patch.setenv("WANDB_API_KEY", "0" * 40)
         patch.setenv("WANDB_SILENT", "true")
         patch.setenv("WANDB_ERROR_REPORTING", "false")
+        # To list the installed packages takes most of the time of a small run.
+        patch.setenv("WANDB__SAVE_REQUIREMENTS", "false")
+        patch.setenv("WANDB__DISABLE_STATS", "true")
         for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
             patch.setenv(name, str(directory))
         yield

@@ -1,0 +1,39 @@
+"""What the installed versions can do: marks for tests that need more than every version has.
+
+Each mark looks for the thing itself, and its reason names the version that brought it.
+"""
+
+import functools
+import tempfile
+from importlib.metadata import version
+from typing import Any, Final
+
+import pytest
+
+from wk_core.compat.keras.flavour import LEGACY, backend, keras
+
+needs_multi_optimizer: Final = pytest.mark.skipif(
+    LEGACY or not hasattr(keras.optimizers, "MultiOptimizer"),
+    reason="Keras 3.15 brought `MultiOptimizer`",
+)
+
+
+def require_runnable_saved_models() -> None:
+    """Skips the test where TensorFlow cannot run the SavedModels that JAX writes."""
+    if backend() == "jax" and not _saved_models_run():
+        pytest.skip(
+            f"TensorFlow {version('tensorflow')} cannot run what JAX {version('jax')} writes"
+        )
+
+
+@functools.cache
+def _saved_models_run() -> bool:
+    tf: Any = pytest.importorskip("tensorflow")
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    with tempfile.TemporaryDirectory() as directory:
+        model.export(directory, verbose=False)
+        try:
+            tf.saved_model.load(directory).serve(tf.zeros((1, 1)))
+        except tf.errors.OpError:
+            return False
+    return True

@@ -26,6 +26,16 @@ def require_runnable_saved_models() -> None:
         )
 
 
+def activity_losses_are_means() -> bool:
+    """Returns whether Keras divides the loss of an activity regularizer by the batch's samples.
+
+    Keras 3.13 and earlier do not, so that the loss of all data depends on the size of the batches.
+    """
+    layer = keras.layers.ActivityRegularization(l1=1.0)
+    layer(keras.ops.ones((2, 1)))
+    return float(layer.losses[0]) == 1.0
+
+
 def require_refused_configurations() -> None:
     """Skips the test where Keras writes a configuration that it cannot make a model from."""
 

@@ -58,7 +58,8 @@ def _saved_models_run() -> bool:
     with tempfile.TemporaryDirectory() as directory:
         model.export(directory, verbose=False)
         try:
-            tf.saved_model.load(directory).serve(tf.zeros((1, 1)))
+            served = tf.saved_model.load(directory)
+            served.serve(tf.zeros((1, 1)))
         except tf.errors.OpError:
             return False
     return True

@@ -69,7 +69,8 @@ def saved_model_error(path: Path) -> Exception | None:
 
 
 def _run_on_zeros(tf: Any, path: Path, size: int) -> None:
-    signature = tf.saved_model.load(str(path)).signatures["serving_default"]
+    served = tf.saved_model.load(str(path))  # whose variables live as long as this
+    signature = served.signatures["serving_default"]
     _, inputs = signature.structured_input_signature
     if any(spec.shape.rank is None for spec in inputs.values()):
         return

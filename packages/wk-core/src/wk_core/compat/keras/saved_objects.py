@@ -36,6 +36,7 @@ __all__ = [
 _LIBRARY: Final = "keras.src.saving.saving_lib"
 _SAVEABLE: Final = "keras.src.saving.keras_saveable.KerasSaveable"
 _SNAKE_CASE: Final = "keras.src.utils.naming.to_snake_case"
+_SAVE: Final = f"{_LIBRARY}._save_state"
 _PARTS: Final = (
     f"{_LIBRARY}._walk_saveable",
     f"{_LIBRARY}.get_attr_skipset",
@@ -81,6 +82,7 @@ class SavedGroup:
 
 @stands_on(
     *_PARTS,
+    _SAVE,
     why="Keras does not say publicly which objects a file of weights holds, nor under which names",
     versions="Keras 3.6 to 3.15",
     without="checkpoints are saved in Keras' own way, while training waits",
@@ -209,9 +211,9 @@ def _walk(model: Any) -> Iterator[SavedObject]:
 
 
 @cache
-def _containers() -> tuple[type, ...]:
+def _containers() -> Any:
     """Returns the containers that Keras looks into; older versions also look into sets."""
-    save = find(f"{_LIBRARY}._save_state")
+    save = find(_SAVE)
     looks_into_sets = save is not None and "set" in save.__code__.co_names
     return (list, dict, tuple, set) if looks_into_sets else (list, dict, tuple)
 

@@ -126,7 +126,9 @@ def test_directory_of_a_model_that_shrinks_what_it_gets(monkeypatch):
     )
     model.compile("sgd", "mse")
     x, y = np.ones((2, 8, 8, 1)), np.ones((2, 1))
-    model.fit(x, y, verbose=0, callbacks=[WandbModelCheckpoint("models")])
+    # JAX 0.5 cannot derive a convolution over a size that it does not know.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    model.fit(x, y, verbose=0, callbacks=[WandbModelCheckpoint("models", options=options)])
     assert said == []
 
 

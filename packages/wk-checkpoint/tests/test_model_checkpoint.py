@@ -11,6 +11,7 @@ import wandb
 from wk_checkpoint import WandbModelCheckpoint, restore
 from wk_core.compat.keras.flavour import keras
 from wk_testing.resuming import BATCHES, Shuffled, Witness, random_model, same, values
+from wk_testing.training import executions
 
 
 class Say(keras.callbacks.Callback):
@@ -161,19 +162,21 @@ def test_every_few_batches_with_best_only(offline_run, read_back, inside):
         assert same(values(saved), witness.seen[metadata["epoch"], metadata["batch"]])
 
 
-def test_batches_with_several_in_one_execution(offline_run, read_back):
-    if keras.backend.backend() == "torch":
-        pytest.skip("PyTorch takes only one batch an execution")
+@pytest.mark.parametrize("steps_per_execution", executions(3, 4, 16))
+def test_batches_with_several_in_one_execution(offline_run, read_back, steps_per_execution):
     run = offline_run()
     model = random_model()
-    model.compile(optimizer="adam", loss="mse", steps_per_execution=3)
+    model.compile(optimizer="adam", loss="mse", steps_per_execution=steps_per_execution)
     fit(WandbModelCheckpoint("model.keras", save_freq=4), model=model, epochs=2)
-    # Executions end after the batches 2, 5, 7 (the last one, which Keras calls 8).
     logged = [(*sorted(a - {"latest"}), m["global_step"]) for a, m in versions(read_back(run))]
+    ends = {
+        1: [(0, 3), (0, 7), (1, 3), (1, 7)],
+        3: [(0, 5), (1, 2), (1, 7)],  # they end after the batches 2, 5 and 7, the last one
+        4: [(0, 3), (0, 7), (1, 3), (1, 7)],
+        16: [(0, 7), (1, 7)],
+    }[steps_per_execution]
     assert logged == [
-        ("epoch_0_batch_5", 6),
-        ("epoch_1_batch_2", 11),
-        ("epoch_1_batch_7", 16),
+        (f"epoch_{epoch}_batch_{batch}", epoch * BATCHES + batch + 1) for epoch, batch in ends
     ]
 
 

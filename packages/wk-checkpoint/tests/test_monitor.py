@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from wk_checkpoint import WandbModelCheckpoint, restore
-from wk_core.compat.keras.flavour import LEGACY, keras
+from wk_core.compat.keras.flavour import keras
 from wk_testing.resuming import Shuffled, X, Y, random_model
 
 pytestmark = pytest.mark.backend_free
@@ -65,8 +65,6 @@ def test_best_only(offline_run, read_back, numbers, threshold, saved, warns):
     checkpoint = WandbModelCheckpoint(
         "best.keras", "m", save_best_only=True, mode="min", initial_value_threshold=threshold
     )
-    if LEGACY and numbers[0] == math.inf:
-        pytest.skip("its callback starts from infinity, which is not better than itself")
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         fit(Say("m", numbers), checkpoint, epochs=len(numbers))
@@ -115,7 +113,6 @@ def best_of(model, monitor, numbers):
     return checkpoint.best
 
 
-@pytest.mark.skipif(LEGACY, reason="Keras 2 goes by the name alone, and always has an answer")
 @pytest.mark.parametrize(
     ("monitor", "best"),
     [
@@ -132,7 +129,6 @@ def test_metric_of_an_output(offline_run, monitor, best):
     assert best_of(model, monitor, [2.0, 3.0, 1.0]) == best
 
 
-@pytest.mark.skipif(LEGACY, reason="Keras 2 goes by the name alone, and always has an answer")
 def test_metric_of_two_outputs_with_two_directions(offline_run):
     offline_run()
     model = two_outputs(

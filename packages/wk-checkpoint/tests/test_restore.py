@@ -8,6 +8,7 @@ from wk_checkpoint import WandbModelCheckpoint, restore
 from wk_core.compat.keras.flavour import backend, keras
 from wk_metrics import WandbMetricsLogger
 from wk_testing.resuming import BATCHES, SAMPLES, Shuffled, X, Y, random_model, same, values
+from wk_testing.training import executions
 
 EPOCHS = 4
 
@@ -92,6 +93,36 @@ def test_within_an_epoch(offline_run, inside, batch):
     )
     assert same(values(model), expected)
     assert rest.history["loss"] == history["loss"][1:]  # of all the epoch's batches
+
+
+@pytest.mark.parametrize("steps_per_execution", executions(3, 16))
+def test_within_an_epoch_of_several_batches_an_execution(offline_run, inside, steps_per_execution):
+    def model_of(seed):
+        model = random_model(seed)
+        several = {"steps_per_execution": steps_per_execution}
+        model.compile(optimizer="adam", loss="mse", metrics=["mae"], **several)
+        return model
+
+    offline_run()
+    whole = model_of(7)
+    fit(whole, Shuffled(), callbacks("uninterrupted.keras"))
+    fit(model_of(7), Shuffled(), callbacks("{epoch}-{batch}.keras", save_freq=1), epochs=2)
+    ends = {1: [*range(1, 9)], 3: [3, 6, 8], 16: [8]}[steps_per_execution]
+    assert {path.stem for path in inside.glob("2-*.keras")} == {f"2-{end}" for end in ends}
+
+    for end in (ends[0], ends[-1]):
+        model, its_callbacks = model_of(0), callbacks("again-{epoch}-{batch}.keras", save_freq=1)
+        state = restore(model, inside / f"2-{end}.keras", callbacks=its_callbacks)
+        assert (state.initial_epoch, state.batch, state.global_step) == (1, end, BATCHES + end)
+        state.fit(
+            model, Shuffled(1), epochs=EPOCHS, callbacks=its_callbacks, shuffle=False, verbose=0
+        )
+        assert same(values(model), values(whole))
+        again = {path.stem for path in inside.glob("again-2-*.keras")}
+        assert ("again-2-8" in again) == (end < BATCHES)
+        assert {path.stem for path in inside.glob("again-4-*")} == {f"again-4-{n}" for n in ends}
+        for path in inside.glob("again-*"):
+            path.unlink()
 
 
 @pytest.mark.parametrize("name", ["1-5", "2-3", "2"])

@@ -101,7 +101,7 @@ def test_number_is_the_pipelines(
         assert row["batch/batch_step"] == row["batch/seen"]
 
 
-@pytest.mark.parametrize("steps_per_execution", executions(4, 16))
+@pytest.mark.parametrize("steps_per_execution", executions(3, 4, 16))
 def test_last_execution_of_an_epoch_is_not_counted_as_full(
     offline_run, read_back, steps_per_execution
 ):
@@ -114,13 +114,18 @@ def test_last_execution_of_an_epoch_is_not_counted_as_full(
 
     rows = read_back(run).rows("batch/batch_step")
 
-    expected = {1: [*range(20)], 4: [3, 7, 9, 13, 17, 19], 16: [9, 19]}
+    expected = {
+        1: [*range(20)],
+        3: [2, 5, 8, 9, 12, 15, 18, 19],
+        4: [3, 7, 9, 13, 17, 19],
+        16: [9, 19],
+    }
     assert [row["batch/batch_step"] for row in rows] == expected[steps_per_execution]
     assert [row["batch/seen"] for row in rows] == expected[steps_per_execution]
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
-@pytest.mark.parametrize("steps_per_execution", executions(4))
+@pytest.mark.parametrize("steps_per_execution", executions(3, 4, 16))
 def test_epoch_of_unknown_length(offline_run, read_back, steps_per_execution):
     model = counting_model(steps_per_execution=steps_per_execution)
     run = offline_run()

@@ -143,6 +143,9 @@ class WandbModelCheckpoint(RunCallback, keras.callbacks.ModelCheckpoint):  # typ
             save_freq=save_freq,
             initial_value_threshold=initial_value_threshold,
         )
+        # As Keras 3.11 and later leave them. Keras up to 3.10, and Keras 2, forget the mode, take
+        # less for better unless the metric's name has "acc" in it, and begin at infinity.
+        self.mode, self.best, self.monitor_op = mode, initial_value_threshold, None
         self.filepath = filepath
         self._supports_tf_logs = False  # Keras 2: metrics come as numbers
         self._settings = Settings(

@@ -4,7 +4,7 @@ Keras sets a callback's model and parameters in each call of `fit`, `evaluate` a
 hook makes such a call within a `fit`, it overwrites them. So the state of a `fit` is kept here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ class OngoingFit:
         epochs: The numbers of its epochs.
         interval: The interval between checkpoints in batches; None if they are due by epochs.
         epoch: Keras' number of the present epoch.
+        find_last: Returns the number of the last batch that is trained, from Keras' number.
         last_batch: The number of the last batch of that epoch, and Keras' logs; None at its begin.
         pending: The checkpoint that is saved after the hooks of all other callbacks.
         last_end: The last end of a batch or epoch, if it is not saved; preemption may still
@@ -40,6 +41,7 @@ class OngoingFit:
     epochs: EpochCount
     interval: BatchInterval | None
     epoch: int = 0
+    find_last: Callable[[int], int] = int
     last_batch: tuple[int, Mapping[str, Any] | None] | None = None
     pending: Checkpoint | None = None
     last_end: tuple[CheckpointStep, MonitorResult] | None = None

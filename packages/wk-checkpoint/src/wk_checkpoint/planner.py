@@ -13,6 +13,7 @@ from wk_checkpoint.preemption import Preemption
 from wk_checkpoint.progress import Progress
 from wk_checkpoint.storage.storage import absolute
 from wk_core.compat.keras.flavour import EXTENDABLE_LISTS
+from wk_core.compat.keras.hooks import last_batch_finder
 from wk_core.compat.keras.optimizers import trained_batches
 from wk_core.compat.keras.training import sync_state
 from wk_core.logs import numbers_in
@@ -83,6 +84,7 @@ class CheckpointPlanner:
         """Begins an epoch, by Keras' number."""
         fit = self.fits.at_epoch() or self.fit
         fit.epoch, fit.last_end = epoch, None
+        fit.find_last = last_batch_finder(fit.model)
         fit.epochs.begin(epoch)
         if fit.interval is not None:
             fit.interval.start_epoch()
@@ -90,9 +92,11 @@ class CheckpointPlanner:
     def end_batch(self, batch: int, logs: Mapping[str, Any] | None) -> None:
         """Decides at the end of a batch, by Keras' number."""
         fit = self.fit
+        batch = fit.find_last(batch)
         if fit.steps is not None:
             # With several batches an execution Keras counts past the last one of an epoch.
-            batch = min(batch, fit.steps - 1)
+            trained_before = getattr(fit.caller, "trained_before", 0)
+            batch = min(batch, fit.steps - trained_before - 1)
         fit.last_batch, fit.last_end = (self._progress.first_batch + batch, logs), None
         is_due = fit.interval is not None and fit.interval.is_due_after(batch)
         if is_due or self.is_preempted:

@@ -97,6 +97,30 @@ def test_a_model_that_is_changed_while_it_is_written(offline_run):
         assert_same_file(f"wk-{epoch}.weights.h5", f"keras-{epoch}.weights.h5")
 
 
+def test_layers_in_containers(offline_run):
+    """Versions of Keras differ in the containers that they look into."""
+    offline_run()
+
+    class Several(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.in_a_list = [keras.layers.Dense(4), keras.layers.Dense(4)]
+            self.in_a_set = {keras.layers.Dense(4), keras.layers.Dense(4)}
+            self.nested = {"inner": [keras.layers.Dense(4)]}
+            self.last = keras.layers.Dense(1)
+
+        def call(self, x):
+            for layer in (*self.in_a_list, *self.in_a_set, *self.nested["inner"]):
+                x = layer(x)
+            return self.last(x)
+
+    model = Several()
+    model.compile("adam", "mse")
+    fit(model, both())
+    for epoch in (1, 2):
+        assert_same_file(f"wk-{epoch}.weights.h5", f"keras-{epoch}.weights.h5")
+
+
 @pytest.mark.skipif(backend() != "torch", reason="a module of PyTorch's")
 def test_modules_of_pytorch_are_those_of_the_moment(offline_run):
     import torch

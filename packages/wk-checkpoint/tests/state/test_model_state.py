@@ -187,11 +187,12 @@ def test_another_given_vocabulary_is_refused(offline_run):
 
 
 def binned(data, **arguments):
-    bins = keras.layers.Discretization(**(arguments or {"num_bins": 3}), output_mode="one_hot")
+    bins = keras.layers.Discretization(**(arguments or {"num_bins": 3}))
     if data is not None:
         bins.adapt(data)
     keras.utils.set_random_seed(3)
-    model = keras.Sequential([keras.Input((1,)), bins, keras.layers.Dense(1)])
+    as_floats = keras.layers.Rescaling(1.0)
+    model = keras.Sequential([keras.Input((1,)), bins, as_floats, keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     return model
 

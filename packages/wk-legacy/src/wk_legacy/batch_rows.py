@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from wk_core.compat.keras.flavour import steps_per_execution
+from wk_core.compat.keras.hooks import last_batch_finder
 from wk_core.compat.keras.optimizers import batches_trained, counting_optimizer
 from wk_metrics.batches import EpochBatches
 
@@ -39,12 +40,13 @@ class BatchRows:
     def start_epoch(self) -> None:
         """Starts to count batches at 0."""
         self._batches = EpochBatches(self._stride)
+        self._last_batch = last_batch_finder(self._model)
         self._trained_before = self._trained()
 
-    def end(self, last: int, logs: Mapping[str, Any]) -> None:
-        """Adds the arguments of the hook at the end of batch `last` of the epoch."""
+    def end(self, batch: int, logs: Mapping[str, Any]) -> None:
+        """Adds the arguments of the hook at the end of what Keras calls `batch` of the epoch."""
         with self._lock:
-            self._batches.add(last, dict(logs))
+            self._batches.add(self._last_batch(batch), dict(logs))
             for execution in self._batches.ready():
                 self._log_if_due(*execution)
 

@@ -1,13 +1,13 @@
 """What a `WandbMetricsLogger` logs of one `fit`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import wandb
 
 from wk_core.compat.keras.flavour import steps_per_execution
-from wk_core.compat.keras.hooks import is_in_fit
+from wk_core.compat.keras.hooks import is_in_fit, last_batch_finder
 from wk_core.compat.keras.optimizers import batches_trained, counting_optimizer
 from wk_core.compat.keras.training import samples_seen
 from wk_core.distribution import workers_strategy
@@ -91,6 +91,7 @@ class FitLogger:
         self._epochs = epochs
         self._samples: int | None = None
         self._trains_by_fit = is_in_fit(model)
+        self._last_batch: Callable[[int], int] = int  # as it is, in a loop without epochs
         self.throughput = Throughput() if settings.measures_throughput else None
         self.batches: BatchLogger | None = None
         self.rates = LearningRates(
@@ -127,6 +128,7 @@ class FitLogger:
         """Begins an epoch."""
         self.number_of(epoch)
         self._epochs.begin(epoch)
+        self._last_batch = last_batch_finder(self._model)
         self.rates.start_epoch()
         self._samples = None
         if self.batches is not None:
@@ -144,7 +146,12 @@ class FitLogger:
         if not self._settings.logs_batches:
             self.rates.record_updates()
         elif self.batches is not None and self.rates.must_be_read:
-            self.batches.read_rates(batch)
+            self.batches.read_rates(self._last_batch(batch))
+
+    def end_batch(self, batch: int, logs: Mapping[str, Any]) -> None:
+        """Logs the execution that Keras calls `batch` if it is due; called in any thread."""
+        if self.batches is not None:
+            self.batches.end(self._last_batch(batch), logs)
 
     def read_epoch(self) -> None:
         """Reads the learning rates of the epoch that has just ended."""

@@ -91,7 +91,7 @@ class MetricsSession:
             fit.throughput.end_execution()
         if self._callbacks is None:
             fit.read_batch(batch)
-        fit.batches.end(batch, logs)
+        fit.end_batch(batch, logs)
 
     def log_evaluation(self, logs: Mapping[str, Any]) -> None:
         """Logs an `evaluate` outside `fit`."""

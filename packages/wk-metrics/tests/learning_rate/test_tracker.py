@@ -6,6 +6,7 @@ import pytest
 
 from wk_metrics import WandbMetricsLogger
 from wk_testing.training import counting_model, executions, fit
+from wk_testing.versions import needs_multi_optimizer
 
 
 class RateUsed(keras.optimizers.SGD):
@@ -185,6 +186,7 @@ def test_rate_that_is_a_function(offline_run, read_back):
     assert set(read_back(run).column("batch/learning_rate")) == {0.25}
 
 
+@needs_multi_optimizer
 @pytest.mark.parametrize("log_freq", ["batch", "epoch"])
 def test_several_optimizers(offline_run, read_back, log_freq):
     parts = keras.optimizers.OptimizerMap(keras.optimizers.SGD(0.25, name="slow"))

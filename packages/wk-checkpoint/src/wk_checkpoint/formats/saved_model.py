@@ -76,7 +76,7 @@ class SavedModel:
         writes_itself = self.method is not None
         model = data.model if writes_itself else self._replica.with_values(data)
         write_saved_model(model, path, self._options)
-        self._check_once(data.model, path)
+        self._check_once(path)
         (path / _EXTRA).mkdir()
         if data.snapshot is not None and data.snapshot.config is None:
             WeightsFile().write(data, path / _WEIGHTS)
@@ -89,7 +89,7 @@ class SavedModel:
             (path / _ARCHIVE).unlink(missing_ok=True)
             WeightsFile().write(data, path / _WEIGHTS)
 
-    def _check_once(self, model: Any, path: Path) -> None:
+    def _check_once(self, path: Path) -> None:
         """Warns if TensorFlow cannot run the first SavedModel that JAX has written.
 
         A newer JAX writes operations that an older TensorFlow loads, but does not run.
@@ -97,7 +97,7 @@ class SavedModel:
         if self._is_checked or backend() != "jax":
             return
         self._is_checked = True
-        error = saved_model_error(model, path)
+        error = saved_model_error(path)
         if error is not None:
             wandb.termwarn(
                 "WandbModelCheckpoint: this TensorFlow cannot run the SavedModel that JAX has "

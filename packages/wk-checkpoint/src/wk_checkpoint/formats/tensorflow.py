@@ -2,11 +2,14 @@
 
 import operator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from wk_checkpoint.errors import MissingTensorFlowError
 
 __all__ = ["checked_options", "saved_model_error", "tensorflow"]
+
+# What stands for an unknown size of an input: the second for a model that shrinks what it gets.
+_UNKNOWN_SIZES: Final = (1, 64)
 
 
 def tensorflow(feature: str) -> Any:
@@ -45,28 +48,35 @@ def checked_options(options: Any, accepted: str, feature: str) -> Any:
     return options
 
 
-def saved_model_error(model: Any, path: Path) -> Exception | None:
-    """Returns the error with which TensorFlow runs an exported model on zeros; None if it runs.
+def saved_model_error(path: Path) -> Exception | None:
+    """Returns the error with which TensorFlow runs a SavedModel on zeros; None if it runs.
 
-    A model whose inputs are unknown is not run.
+    A SavedModel that takes arrays of any rank is not run.
 
     Args:
-        model: The Keras model that was exported.
         path: The SavedModel directory.
     """
     tf = tensorflow("A SavedModel")
-    inputs = getattr(model, "inputs", None) or []
-    try:
-        signature = tf.saved_model.load(str(path)).signatures["serving_default"]
-        _, named = signature.structured_input_signature
-        if len(named) != len(inputs):
+    found: Exception | None = None
+    for size in _UNKNOWN_SIZES:
+        try:
+            _run_on_zeros(tf, path, size)
+        except tf.errors.OpError as error:
+            found = error
+        else:
             return None
-        example = {
-            name: tf.zeros([1 if size is None else size for size in spec.shape], spec.dtype)
-            for name, spec in named.items()
+    return found
+
+
+def _run_on_zeros(tf: Any, path: Path, size: int) -> None:
+    served = tf.saved_model.load(str(path))  # whose variables live as long as this
+    signature = served.signatures["serving_default"]
+    _, inputs = signature.structured_input_signature
+    if any(spec.shape.rank is None for spec in inputs.values()):
+        return
+    signature(
+        **{
+            name: tf.zeros([size if known is None else known for known in spec.shape], spec.dtype)
+            for name, spec in inputs.items()
         }
-        signature(**example)
-    except tf.errors.OpError as error:
-        found: Exception = error
-        return found
-    return None
+    )

@@ -67,6 +67,7 @@ def fit_rest(
     training = _OneTraining(
         [_MetricValues(() if is_trained else metric_values), *callbacks],
         is_one_iteration=steps_per_epoch is not None,
+        trained_before=batch,
         add_history=True,
         add_progbar=verbose != 0,
         model=model,
@@ -152,10 +153,17 @@ class _OneTraining(keras.callbacks.CallbackList):  # type: ignore[misc]
 
     Each call starts an iteration over its data, for which PyTorch draws a random number. The
     generators are set back if a single call would not start an iteration at that point.
+
+    Attributes:
+        trained_before: The number of batches of the epoch that were trained before, and that Keras
+            does not count.
     """
 
-    def __init__(self, *arguments: Any, is_one_iteration: bool, **named: Any) -> None:
+    def __init__(
+        self, *arguments: Any, is_one_iteration: bool, trained_before: int, **named: Any
+    ) -> None:
         super().__init__(*arguments, **named)
+        self.trained_before = trained_before
         self.is_last = False
         self.is_one_iteration = is_one_iteration
         self._has_begun = False
@@ -177,6 +185,10 @@ class _OneTraining(keras.callbacks.CallbackList):  # type: ignore[misc]
             random_state.restore_torch(self._torch)
             self._torch = {}
         super().on_train_batch_begin(batch, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        super().on_epoch_end(epoch, logs)
+        self.trained_before = 0
 
     def on_train_end(self, logs: Any = None) -> None:
         self._last_logs = logs

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from multiprocessing import util
+from typing import Any
 
 from wk_core.compat.entries import find, say_missing, stands_on
 
@@ -29,7 +30,8 @@ def end_of_workers() -> Callable[[], None] | None:
 
 @stands_on(
     "jax._src.distributed.global_state",
-    why="`jax.process_index()` starts the backend, and waits for the other processes",
+    why="`jax.process_index()` starts the backend, and waits for the other processes; JAX 0.5.0 "
+    "does not say publicly whether `jax.distributed` is initialized",
     versions="JAX 0.4 to 0.12",
     without="JAX's public functions are asked, so making a callback may start JAX's backend",
     report="not reported: for JAX, the index of a process before its backend starts",
@@ -41,10 +43,16 @@ def process_of_jax() -> tuple[int, int] | None:
         Both; None where `jax.distributed` is not initialized.
     """
     jax = sys.modules["jax"]
-    if not jax.distributed.is_initialized():
-        return None
     state = find("jax._src.distributed.global_state")
+    if not _is_initialized(jax.distributed, state):
+        return None
     index, count = getattr(state, "process_id", None), getattr(state, "num_processes", None)
     if index is None or count is None:
         return jax.process_index(), jax.process_count()
     return index, count
+
+
+def _is_initialized(distributed: Any, state: Any) -> bool:
+    if hasattr(distributed, "is_initialized"):
+        return bool(distributed.is_initialized())
+    return state is None or getattr(state, "client", None) is not None

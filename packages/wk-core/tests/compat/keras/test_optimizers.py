@@ -12,6 +12,7 @@ from wk_core.compat.keras.optimizers import (
     trained_batches,
     unwrap_optimizer,
 )
+from wk_testing.versions import needs_multi_optimizer
 
 pytestmark = pytest.mark.backend_free
 
@@ -110,7 +111,7 @@ def in_a_cycle(model):
         (in_a_model_in_a_list, {"players/1/optimizer"}),
         (shared, {"optimizer"}),
         (wrapped, {"optimizer"}),
-        (in_parts, {"optimizer"}),
+        pytest.param(in_parts, {"optimizer"}, marks=needs_multi_optimizer),
         (of_no_class, {"own"}),
         (none, set()),
         (in_a_cycle, {"own"}),
@@ -123,6 +124,7 @@ def test_places(place, expected):
     assert set(find_optimizers(model)) == expected
 
 
+@needs_multi_optimizer
 def test_parts():
     model = small_model()
     in_parts(model)

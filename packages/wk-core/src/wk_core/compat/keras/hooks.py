@@ -7,10 +7,11 @@ is up the stack.
 import inspect
 import types
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from wk_core.compat.entries import stands_on
-from wk_core.compat.keras.flavour import keras
+from wk_core.compat.keras.flavour import LEGACY, keras, steps_per_execution
 
 __all__ = [
     "call_after_all",
@@ -22,6 +23,7 @@ __all__ = [
     "fit_argument",
     "is_in_fit",
     "is_nested",
+    "last_batch_finder",
     "restore_default_hook",
 ]
 
@@ -95,6 +97,25 @@ def is_in_fit(model: Any) -> bool:
     """Returns whether Keras' own `fit` of a model is calling a hook, not a loop of the user's."""
     own = inspect.unwrap(keras.Model.fit).__code__
     return any(frame.f_code is own and frame.f_locals.get("self") is model for frame in _callers())
+
+
+def last_batch_finder(model: Any) -> Callable[[int], int]:
+    """Returns a function from the number that an end-of-batch hook gets to that of the last batch.
+
+    With `steps_per_execution` above 1, Keras up to 3.10 gives the hook the number of the
+    execution's first batch, and later that of its last one. Every execution counts as full, also a
+    shorter one at the end of an epoch. A loop of the user's own, and Keras 2, number the last batch
+    themselves.
+
+    To be called in the thread that trains, when an epoch begins.
+    """
+    counts_itself = LEGACY or not is_in_fit(model)
+    return partial(_last_batch, 1 if counts_itself else steps_per_execution(model))
+
+
+def _last_batch(batches: int, number: int) -> int:
+    """Returns the last batch of the execution, of so many `batches`, that a batch belongs to."""
+    return number - number % batches + batches - 1
 
 
 def _callback_lists() -> Iterator[Any]:

@@ -36,6 +36,7 @@ __all__ = [
 _LIBRARY: Final = "keras.src.saving.saving_lib"
 _SAVEABLE: Final = "keras.src.saving.keras_saveable.KerasSaveable"
 _SNAKE_CASE: Final = "keras.src.utils.naming.to_snake_case"
+_SAVE: Final = f"{_LIBRARY}._save_state"
 _PARTS: Final = (
     f"{_LIBRARY}._walk_saveable",
     f"{_LIBRARY}.get_attr_skipset",
@@ -81,6 +82,7 @@ class SavedGroup:
 
 @stands_on(
     *_PARTS,
+    _SAVE,
     why="Keras does not say publicly which objects a file of weights holds, nor under which names",
     versions="Keras 3.6 to 3.15",
     without="checkpoints are saved in Keras' own way, while training waits",
@@ -176,7 +178,7 @@ def write_hdf5_weights(groups: Iterable[SavedGroup], file: io.BytesIO | Path) ->
 
 def _walk(model: Any) -> Iterator[SavedObject]:
     """Goes through a model as Keras does when it saves one."""
-    library, snake_case = find(_LIBRARY), find(_SNAKE_CASE)
+    library, snake_case, containers = find(_LIBRARY), find(_SNAKE_CASE), _containers()
     # Older versions of Keras do not look into containers within containers.
     takes_nested = hasattr(library, "_container_path_present")
     seen: set[int] = set()
@@ -190,7 +192,7 @@ def _walk(model: Any) -> Iterator[SavedObject]:
             inner_path = f"{path}/{name}" if path else name
             if isinstance(child, _saveable()):
                 yield from visit(child, inner_path)
-            elif isinstance(child, (list, dict, tuple)):
+            elif isinstance(child, containers):
                 yield from visit_items(child, inner_path, set())
 
     def visit_items(container: Any, path: str, within: set[int]) -> Iterator[SavedObject]:
@@ -202,10 +204,18 @@ def _walk(model: Any) -> Iterator[SavedObject]:
             if isinstance(item, _saveable()):
                 name = snake_case(type(item).__name__)
                 yield from visit(item, f"{path}/{_numbered(name, counts)}")
-            elif takes_nested and isinstance(item, (list, dict, tuple)):
+            elif takes_nested and isinstance(item, containers):
                 yield from visit_items(item, f"{path}/{_numbered('container', counts)}", within)
 
     return visit(model, "")
+
+
+@cache
+def _containers() -> Any:
+    """Returns the containers that Keras looks into; older versions also look into sets."""
+    save = find(_SAVE)
+    looks_into_sets = save is not None and "set" in save.__code__.co_names
+    return (list, dict, tuple, set) if looks_into_sets else (list, dict, tuple)
 
 
 @cache
@@ -237,7 +247,7 @@ def _children(holder: Any) -> tuple[int, ...]:
 def _collect(value: Any, found: list[int], within: set[int]) -> None:
     if isinstance(value, _saveable()):
         found.append(id(value))
-    elif isinstance(value, (list, dict, tuple)) and id(value) not in within:
+    elif isinstance(value, _containers()) and id(value) not in within:
         within.add(id(value))
         for item in value.values() if isinstance(value, dict) else value:
             _collect(item, found, within)

@@ -1,5 +1,6 @@
 """What saving a model needs of Keras beyond its public API."""
 
+import contextlib
 import json
 import tempfile
 import zipfile
@@ -75,8 +76,8 @@ def _with_own_numbers(tree: Any, numbers: dict[int, int]) -> Any:
     _SKIPPED,
     f"{_GLOBAL_STATE}.set_global_attribute",
     why="for its walk through a model Keras learns which attributes not to look into from objects "
-    "that it makes on the way, and keeps that under another name than it looks for (3.15): it "
-    "makes new objects for each object of each model",
+    "that it makes on the way, and keeps that under another name than it looks for (up to 3.15): "
+    "it makes new objects for each object of each model",
     versions="Keras 3.6 to 3.15",
     without="a snapshot takes longer",
     report="not reported: for Keras, the key in `get_attr_skipset`",
@@ -89,7 +90,8 @@ def prepare_saving() -> None:
     for kind in _SAVED_KINDS:
         key = f"saving_attr_skiplist_{kind}"
         if state.get_global_attribute(key) is None:
-            state.set_global_attribute(key, skipped(kind))
+            with contextlib.suppress(ValueError):  # a kind that this Keras does not save
+                state.set_global_attribute(key, skipped(kind))
 
 
 def is_overridden(model: Any, method: str) -> bool:

@@ -17,6 +17,10 @@ needs_xxh128: Final = pytest.mark.skipif(not _HAS_XXH128, reason="wandb 0.29 bro
 needs_finish_timeout: Final = pytest.mark.skipif(
     not hasattr(wandb.Settings(), "finish_timeout"), reason="wandb 0.27 brought `finish_timeout`"
 )
+needs_normalize: Final = pytest.mark.skipif(
+    "normalize" not in inspect.signature(wandb.Image).parameters,
+    reason="wandb 0.28 was the last whose images had `normalize`",
+)
 
 file_digest: Final[Callable[..., str]] = getattr(
     hashutil, "xxh128_file_b64" if _HAS_XXH128 else "md5_file_b64"

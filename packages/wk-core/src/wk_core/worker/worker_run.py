@@ -106,8 +106,10 @@ class WorkerRun:
         self._finish_timeout = finish_timeout
         self._server = settings.base_url
         if not run.disabled:
+            from wk_core.run_rows import rows_of
             from wk_core.worker.attach import wait_for_workers_at_exit
 
+            rows_of(run).has_workers = True
             wait_for_workers_at_exit()
 
     def log(self, data: Mapping[str, Any]) -> None:

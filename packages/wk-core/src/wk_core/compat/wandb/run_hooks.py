@@ -15,6 +15,7 @@ __all__ = [
     "finish_timed_out",
     "finish_within",
     "has_finished",
+    "knows_others_steps",
     "set_local_config",
     "watch_rows",
 ]
@@ -178,6 +179,19 @@ def watch_rows(
         watch(log, data, step, commit)
 
     run.log = watched_log  # type: ignore[method-assign]
+
+
+@stands_on(
+    "run._local_step",
+    why="up to wandb 0.27.0, `run.step` counts the rows of this process alone, and nothing says so",
+    versions="wandb 0.27.1 to 0.31",
+    without="where worker processes log to a run, rows of wk have the next step, whichever it is, "
+    "and not that of their epoch",
+    report="not needed: wandb 0.27.1 counts the rows of all processes",
+)
+def knows_others_steps(run: wandb.Run) -> bool:
+    """Returns whether `run.step` is past the rows that other processes have logged to a run."""
+    return hasattr(run, "_local_step")
 
 
 @stands_on(

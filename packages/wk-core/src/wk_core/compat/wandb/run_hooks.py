@@ -115,7 +115,7 @@ def after_finish(run: wandb.Run, task: Callable[[], None]) -> None:
     without="a run in a worker process waits for its server without an end when it finishes",
     report="not needed: wandb 0.27 has it",
 )
-def finish_within(seconds: float) -> dict[str, float]:
+def finish_within(seconds: float) -> dict[str, Any]:
     """Returns the settings with which a run takes no longer than this to finish.
 
     What was not uploaded by then is kept in the run's directory.

@@ -11,6 +11,7 @@ from wandb_loopback import WandbServer
 from wandb_loopback.reading import column, read, read_path, sync
 from wk_metrics import WandbMetricsLogger
 from wk_testing.training import STEPS, counting_model, fit
+from wk_testing.versions import needs_finish_timeout
 
 pytestmark = pytest.mark.backend_free
 
@@ -82,6 +83,7 @@ def test_sync_puts_all_rows_behind_those_that_are_there(wandb_server: WandbServe
     assert sorted(column(read(run), "batch/batch_step")) == sorted(FIRST_HALF + WHOLE)
 
 
+@needs_finish_timeout
 @pytest.mark.parametrize("raises", [False, True])
 def test_server_stays_down(wandb_server: WandbServer, raises: bool):
     settings = wandb.Settings(finish_timeout=3, finish_timeout_raises=raises)

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 import wandb
-from wandb.sdk.lib.hashutil import xxh128_file_b64
 
 from wandb_loopback import WandbServer
 from wandb_loopback.reading import read, staged_files, versions
 from wk_checkpoint import Retention, WandbModelCheckpoint
 from wk_core.compat.keras.flavour import keras
 from wk_testing.resuming import Shuffled, random_model
+from wk_testing.versions import file_digest
 
 pytestmark = [pytest.mark.backend_free, pytest.mark.slow]
 
@@ -132,7 +132,7 @@ def test_outage_loses_nothing_and_holds_nothing_up(
         if rule is None:  # else each one holds the paths of the files that it is about
             assert [version.digest for version in arrived.values()] == expected, fault
         *_, last = arrived.values()
-        digest = xxh128_file_b64(tmp_path / fault / "model.keras")
+        digest = file_digest(tmp_path / fault / "model.keras")
         assert last.manifest.entries["model.keras"].digest == digest, fault
         assert {"latest", f"epoch_{outage.epochs - 1}"} <= set(last.aliases), fault
         assert staged_files(run) == [], fault

@@ -15,6 +15,7 @@ from wk_checkpoint import CheckpointError, WandbModelCheckpoint, restore
 from wk_checkpoint.artifacts import staging
 from wk_core.compat.keras.flavour import keras
 from wk_testing.resuming import Shuffled, Witness, random_model, same, values
+from wk_testing.versions import needs_finish_timeout
 
 pytestmark = pytest.mark.backend_free
 
@@ -47,6 +48,7 @@ def checkpoints_kept(run: wandb.Run) -> list[str]:
     return [Path(name).name for name in staged_files(run) if name.endswith(".keras")]
 
 
+@needs_finish_timeout
 @pytest.mark.slow
 def test_server_that_stays_away_leaves_the_checkpoints_here(
     wandb_server: WandbServer, tmp_path: Path

@@ -12,6 +12,7 @@ import xxhash
 
 from wandb_loopback import WandbServer
 from wandb_loopback.runs.projects import MD5_ENTITY
+from wk_testing.versions import needs_xxh128
 
 pytestmark = pytest.mark.backend_free
 
@@ -116,6 +117,7 @@ def test_a_draft_of_the_next_version_uploads_only_what_is_new(
     assert (directory / "b.txt").read_text() == "added"
 
 
+@needs_xxh128
 def test_bytes_may_have_another_digest_than_that_under_which_they_are_stored(
     wandb_server: WandbServer, tmp_path: Path
 ):
@@ -132,6 +134,7 @@ def test_bytes_may_have_another_digest_than_that_under_which_they_are_stored(
     assert log("more", digest_algorithm="XXH128").version == "v1"
 
 
+@needs_xxh128
 @pytest.mark.parametrize("knows", ["entity", "collection"])
 @pytest.mark.usefixtures("wandb_server")
 def test_the_client_takes_md5_where_nothing_else_is_known(

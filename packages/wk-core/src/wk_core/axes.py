@@ -73,7 +73,7 @@ def last_row(run: wandb.Run, key: str) -> int | None:
     if not run.resumed:
         return None
     last = _in_summary(run, key)
-    if last is not None and run.step > 0:  # this process knows what it has logged itself
+    if last is not None and run.step > run.starting_step:  # what this process has logged itself
         return last
     history = api_for_run(run).run(run.path)
     # A key that neither summary nor server knows can be in rows from here on only.

@@ -12,7 +12,8 @@ from typing import Any
 
 import wandb
 
-from wk_core.compat.wandb.run_hooks import has_finished, watch_rows
+from wk_core.compat.entries import say_missing
+from wk_core.compat.wandb.run_hooks import has_finished, knows_others_steps, watch_rows
 
 __all__ = ["RunRows", "rows_of"]
 
@@ -25,12 +26,14 @@ class RunRows:
         is_shared: Whether the user has left a row open since this object exists.
         uses_steps: Whether the user has named the step of a row. Then a late row of wk's must not
             move the step past the user's.
+        has_workers: Whether other processes may log to the run.
     """
 
     def __init__(self) -> None:
         self.is_open = False
         self.is_shared = False
         self.uses_steps = False
+        self.has_workers = False
         self._lock = threading.RLock()
         self._own = threading.local()
         self._open: dict[str, Any] | None = None  # its numbers; None for what is none
@@ -79,12 +82,19 @@ class RunRows:
         No other callback logs meanwhile: its row could take that step.
         """
         with self._lock:
-            if step > _current_step(run):
+            if step > _current_step(run) and self._knows_step(run):
                 self.log(run, row, step=step)
                 return step
             # Not by number: other processes may log meanwhile, and pass it.
             self.keep_open(run, row)
             return _current_step(run)
+
+    def complete_step(self, run: wandb.Run, step: int) -> None:
+        """Commits the open row that `open` has logged under a step, unless that is past."""
+        if not self._knows_step(run):
+            self.complete(run)
+        elif run.step <= step:
+            self.log(run, {}, step=step, commit=True)
 
     def complete(self, run: wandb.Run) -> None:
         """Commits the open row, if there is one."""
@@ -176,6 +186,13 @@ class RunRows:
                 self._open, self._step = None, step
             self._open = {**(self._open or {}), **_numbers(row)} if stays_open else None
             self.is_open = stays_open
+
+    def _knows_step(self, run: wandb.Run) -> bool:
+        """Returns whether a row that names its step cannot be dropped for being late."""
+        if not self.has_workers or knows_others_steps(run):
+            return True
+        say_missing(knows_others_steps)
+        return False
 
     def _make_room(self, run: wandb.Run, row: Mapping[str, Any]) -> None:
         """Commits the open row, if a new one would replace values of it."""

@@ -17,6 +17,7 @@ from wk_eval.tables.pixel_source import PixelSource
 from wk_eval.tables.spool import PixelFile
 from wk_testing.classifier import classes, classifier, images
 from wk_testing.tables import logged_tables
+from wk_testing.versions import needs_normalize
 
 BYTES = images(3)[..., 0]
 COLOURS = np.random.default_rng(1).integers(0, 256, (2, 5, 4, 3), dtype="uint8")
@@ -308,6 +309,22 @@ def test_explicit_call_passes_arguments_on(offline_run, read_back, tmp_path):
     assert other["format"] == "bmp"
     assert table.files == {table.path}
     assert table.rows[0][0]["path"] == first["path"]
+
+
+@needs_normalize
+@pytest.mark.backend_free
+def test_values_are_left_alone_without_normalize(offline_run, read_back):
+    dark = BYTES[:2] // 200  # zeros and ones
+    cells = [lambda: wandb.Image(dark[0], normalize=False), lambda: wandb.Image(dark[0])]
+    run = offline_run()
+    fit(Show(cells, lambda callback: [callback.image(dark[1] / 1.0, normalize=False)]))
+
+    written = read_back(run)
+    (data,), (table,) = (logged_tables(written, name) for name in ("val", f"run_{run.id}_pred"))
+    for cell in data.column("image"):
+        assert (data.pixels(cell["path"]) == dark[0]).all()
+    (cell,) = table.column("image")
+    assert (table.pixels(cell["path"]) == dark[1]).all()
 
 
 @pytest.mark.backend_free

@@ -185,7 +185,8 @@ def test_images_where_wandb_makes_them_in_another_way(monkeypatch, offline_run, 
         assert cell["caption"] == "own"
         assert (data.pixels(cell["path"]) == image).all()
     assert len(said) == 1
-    assert f"lacks what `{INTERNALS}.LazyImage` stands on: images of tables are" in said[0]
+    assert f"lacks what `{INTERNALS}.LazyImage` stands on" in said[0]
+    assert "images of tables are encoded" in said[0]
     assert len(logged_tables(written, f"run_{run.id}_pred")) == 2
 
 

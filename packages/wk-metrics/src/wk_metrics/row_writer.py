@@ -96,8 +96,8 @@ class RowWriter:
             self.run_rows.when_quiet(partial(self._complete, step))
 
     def _complete(self, step: int) -> None:
-        if not self.run_rows.has_finished(self._run) and self._run.step <= step:
-            self.run_rows.log(self._run, {}, step=step, commit=True)
+        if not self.run_rows.has_finished(self._run):
+            self.run_rows.complete_step(self._run, step)
 
     def _is_logged(self, row: Mapping[str, int | float]) -> bool:
         return any(row.get(name, last + 1) <= last for name, last in self._logged.items())

@@ -4,18 +4,37 @@ Each mark looks for the thing itself, and its reason names the version that brou
 """
 
 import functools
+import inspect
 import tempfile
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any, Final
 
 import pytest
+import wandb
+from wandb.sdk.lib import hashutil
 
 from wk_core.compat.keras.flavour import LEGACY, backend, keras
 
+_HAS_XXH128: Final = "digest_algorithm" in inspect.signature(wandb.Artifact).parameters
+
+needs_xxh128: Final = pytest.mark.skipif(not _HAS_XXH128, reason="wandb 0.29 brought XXH128")
+needs_finish_timeout: Final = pytest.mark.skipif(
+    not hasattr(wandb.Settings(), "finish_timeout"), reason="wandb 0.27 brought `finish_timeout`"
+)
+needs_normalize: Final = pytest.mark.skipif(
+    "normalize" not in inspect.signature(wandb.Image).parameters,
+    reason="wandb 0.28 was the last whose images had `normalize`",
+)
 needs_multi_optimizer: Final = pytest.mark.skipif(
     LEGACY or not hasattr(keras.optimizers, "MultiOptimizer"),
     reason="Keras 3.15 brought `MultiOptimizer`",
 )
+
+file_digest: Final[Callable[..., str]] = getattr(
+    hashutil, "xxh128_file_b64" if _HAS_XXH128 else "md5_file_b64"
+)
+"""The digest by which the installed wandb tells a file of a checkpoint apart from others."""
 
 
 def require_runnable_saved_models() -> None:

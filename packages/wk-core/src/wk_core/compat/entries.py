@@ -98,7 +98,9 @@ def _say_missing(name: str) -> None:
     owner = entry.versions.partition(" ")[0]
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         owner += f" {importlib.metadata.version(owner)}"
-    wandb.termwarn(f"wk: {owner} lacks what `{name}` stands on: {entry.without}.")
+    wandb.termwarn(
+        f"wk: {owner} lacks what `{name}` stands on ({entry.versions} have it): {entry.without}."
+    )
 
 
 def _full_name(function: Callable[..., Any]) -> str:

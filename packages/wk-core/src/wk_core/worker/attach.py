@@ -13,7 +13,7 @@ from typing import Any, Final
 import wandb
 
 from wk_core.compat.processes import end_of_workers
-from wk_core.compat.wandb.run_hooks import set_local_config
+from wk_core.compat.wandb.run_hooks import finish_within, set_local_config
 
 __all__ = ["attached_run", "init_worker_run", "wait_for_workers_at_exit"]
 
@@ -53,20 +53,24 @@ def attached_run(run_id: str, pickled_run: bytes, config: dict[str, Any]) -> wan
         return _attached[key]
 
 
-def init_worker_run(main_run_id: str, *, settings: dict[str, Any], **arguments: Any) -> wandb.Run:
+def init_worker_run(
+    main_run_id: str, *, server: str, finish_timeout: float, **arguments: Any
+) -> wandb.Run:
     """Returns this worker process's own run beside another one; begins it at the first call.
 
     It finishes at the end of the process, and at SIGTERM, with which pools end their workers.
 
     Args:
         main_run_id: The other run's id.
-        settings: Settings of the new run.
+        server: The address of the new run's server.
+        finish_timeout: How many seconds it may take to finish.
         **arguments: Arguments of `wandb.init`.
     """
     key = os.getpid(), main_run_id
     with _lock:
         if key not in _own:
-            run = wandb.init(reinit="create_new", settings=wandb.Settings(**settings), **arguments)
+            settings = wandb.Settings(base_url=server, **finish_within(finish_timeout))
+            run = wandb.init(reinit="create_new", settings=settings, **arguments)
             # Processes of `multiprocessing` end without the hooks of `atexit`.
             multiprocessing.util.Finalize(None, run.finish, exitpriority=100)
             if threading.current_thread() is threading.main_thread():

@@ -32,7 +32,8 @@ class WorkerRun:
         run: The run. Defaults to the active one.
         job_type: The job type of workers' own runs. Defaults to `"worker"`.
         finish_timeout: How many seconds a worker's own run may take to finish, if its server does
-            not answer. What was not uploaded is kept in its directory. Defaults to 30.
+            not answer. What was not uploaded is kept in its directory. Defaults to 30. Up to wandb
+            0.26, which has no such limit, it waits until the server answers.
 
     Attributes:
         config: The run's config as it was when this was made.
@@ -102,10 +103,13 @@ class WorkerRun:
             "dir": settings.root_dir,
             "mode": "online" if settings.mode == "shared" else settings.mode,
         }
-        self._own_settings = {"finish_timeout": finish_timeout, "base_url": settings.base_url}
+        self._finish_timeout = finish_timeout
+        self._server = settings.base_url
         if not run.disabled:
+            from wk_core.run_rows import rows_of
             from wk_core.worker.attach import wait_for_workers_at_exit
 
+            rows_of(run).has_workers = True
             wait_for_workers_at_exit()
 
     def log(self, data: Mapping[str, Any]) -> None:
@@ -143,9 +147,12 @@ class WorkerRun:
         from wk_core.worker.attach import init_worker_run
 
         self._use_service()
-        config = self.config.as_dict()
         return init_worker_run(
-            self._run_id, config=config, settings=self._own_settings, **self._own_arguments
+            self._run_id,
+            server=self._server,
+            finish_timeout=self._finish_timeout,
+            config=self.config.as_dict(),
+            **self._own_arguments,
         )
 
     @property

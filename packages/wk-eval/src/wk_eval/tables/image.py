@@ -118,15 +118,17 @@ def table_image(data: Any, **arguments: Any) -> wandb.Image:
             it, a Pillow image, or an image that a table has returned. Anything else goes on to
             `wandb.Image`.
         **arguments: The other arguments of `wandb.Image`. An image with a `file_type` other than
-            `"png"` is encoded at once.
+            `"png"` is encoded at once, and so is one with `normalize=False`, which wandb up to 0.28
+            takes: its values are left as they are.
 
     Raises:
         ValueError: When the image is added to a table, if the data cannot be an image.
     """
     is_png = arguments.get("file_type") in (None, "png")
-    if is_png and are_images_lazy() and TableImage.accepts(data):
+    scales = arguments.get("normalize", True)
+    if is_png and scales and are_images_lazy() and TableImage.accepts(data):
         return TableImage(data, **arguments)
-    if is_tensor(data):  # wandb cuts floats down to whole numbers
+    if scales and is_tensor(data):  # wandb cuts floats down to whole numbers
         data = PILImage.fromarray(PixelRange().to_bytes(as_array(data)))
     return wandb.Image(data, **arguments)
 

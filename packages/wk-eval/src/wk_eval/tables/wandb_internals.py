@@ -456,7 +456,7 @@ class LazyValue:
     "image._log_type",
     why="wandb encodes a picture when its `Image` is made, in the training's thread, once for each "
     "table; and it scales some ranges of values wrongly, without a word",
-    versions="wandb 0.29 to 0.31",
+    versions="wandb 0.18 to 0.31",
     without="images of tables are encoded when they are made, and `wandb.Image(array)` is as wandb "
     "makes it. Use `self.image(array)` of a `WandbEvalCallback`, which takes any usual range of "
     "values",
@@ -539,6 +539,7 @@ class LazyImage(wandb.Image):
         data: Any,
         mode: str | None = None,
         file_type: str | None = None,  # noqa: ARG002  None or "png"
+        normalize: bool = True,  # noqa: ARG002  True; wandb 0.28 was the last to have it
     ) -> None:
         _register(type(self))
         self.keep(data, mode)
@@ -601,7 +602,7 @@ def are_images_lazy() -> bool:
     "image._initialize_from_data",
     "image._initialize_from_wbimage",
     why="code that was written for W&B's own callback calls `wandb.Image(array)`",
-    versions="wandb 0.29 to 0.31",
+    versions="wandb 0.18 to 0.31",
     without="`wandb.Image(array)` is as wandb makes it; `self.image(array)` takes any range",
     report="not needed: `self.image(array)` is the documented way",
 )
@@ -654,7 +655,9 @@ def _choosing(image_class: type[LazyImage], name: str, plain: Any) -> Any:
     def initialize(self: wandb.Image, data: Any, *args: Any, **kwargs: Any) -> None:
         is_chosen = type(self) is wandb.Image and threading.current_thread() in _deferring
         file_type = kwargs.get("file_type") or (args[1] if len(args) > 1 else None)
-        if is_chosen and file_type in (None, "png") and image_class.accepts(data):
+        scales = kwargs.get("normalize", args[2] if len(args) > 2 else True)
+        is_png = file_type in (None, "png")
+        if is_chosen and is_png and scales and image_class.accepts(data):
             self.__class__ = image_class
             getattr(image_class, name)(self, data, *args, **kwargs)
         else:

@@ -44,9 +44,11 @@ def create_artifact(store: Store, values: dict[str, Any]) -> dict[str, Any]:
 
 def _open_sequence(store: Store, values: dict[str, Any]) -> ArtifactSequence:
     owner = open_project(store, values.get("entityName"), values["projectName"])
-    name = values.get("artifactCollectionName")
-    if not name:
+    # `wandb sync` names the collection in a list up to wandb 0.27.
+    names = values.get("artifactCollectionNames") or [values.get("artifactCollectionName")]
+    if len(names) != 1 or not names[0]:
         raise GapError("an artifact that goes to several collections, or to none")
+    (name,) = names
     found = artifact_collection(owner, name) or store.add(
         ArtifactSequence,
         project_number=owner.number,

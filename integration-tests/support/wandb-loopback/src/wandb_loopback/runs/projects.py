@@ -55,10 +55,44 @@ class ServerFeature:
 
 
 @dataclass(frozen=True)
-class ServerInfo:
-    """What the server says it can do, which is little: the protocol in its plainest form."""
+class LocalVersionInfo:
+    """Which release a server of one's own is, and which one is the newest."""
 
-    features: tuple[ServerFeature, ...] = (ServerFeature("ARTIFACT_DIGEST_ALGORITHM"),)
+    out_of_date: bool = False
+    latest_version_string: str = "0.0.0"
+    version_on_this_instance_string: str = "0.0.0"
+
+
+@dataclass(frozen=True)
+class ServerInfo:
+    """What the server says it can do: what wandb 0.31 takes for granted, and little more."""
+
+    features: tuple[ServerFeature, ...] = (
+        ServerFeature("ARTIFACT_COLLECTION_MEMBERSHIP_FILES"),  # asked for up to wandb 0.27
+        ServerFeature("ARTIFACT_DIGEST_ALGORITHM"),
+        ServerFeature("EXPAND_DEFINED_METRIC_GLOBS"),  # up to 0.30
+        ServerFeature("PROJECT_ARTIFACT_COLLECTION_MEMBERSHIP"),  # up to 0.27
+    )
+    cli_version_info: ClassVar[dict[str, str]] = {"max_cli_version": "0.31.0"}  # up to 0.29
+    latest_local_version_info: ClassVar[LocalVersionInfo] = LocalVersionInfo()
+
+
+@dataclass(frozen=True)
+class ServerMessage:
+    """Something that the server would have a run say."""
+
+    utf_text: str
+    plain_text: str
+    html_text: str
+    message_type: str
+    message_level: str
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """What `wandb sync` asks for up to 0.28."""
+
+    server_messages: tuple[ServerMessage, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from wandb_loopback.errors import GapError, RefusalError
 from wandb_loopback.graphql.connections import Connection
 from wandb_loopback.graphql.fields import DONE, field
 from wandb_loopback.graphql.filters import matches, ordered
-from wandb_loopback.runs.projects import Project, User, open_project, project
+from wandb_loopback.runs.projects import Project, ServerSettings, User, open_project, project
 from wandb_loopback.store.store import Record, Store, now
 
 _COLUMNS = {
@@ -170,7 +170,8 @@ def upsert_bucket(store: Store, values: dict[str, Any]) -> dict[str, Any]:
     changes = {_COLUMNS[key]: values[key] for key in _COLUMNS if values.get(key) is not None}
     if values.get("tags") is not None:
         changes["tag_list"] = json.dumps(values["tags"])
-    return {"bucket": found.change(**changes) if changes else found, "inserted": inserted}
+    changed = found.change(**changes) if changes else found
+    return {"bucket": changed, "inserted": inserted, "server_settings": ServerSettings()}
 
 
 def _new_run(owner: Project, name: str) -> Run:

@@ -81,18 +81,19 @@ def keep_known(artifact: wandb.Artifact) -> None:
 
 
 @stands_on(
-    "run._public_api",
-    "api._expected_artifact_type",
+    "run._assert_can_log_artifact",
+    "artifact._source_entity",
     why="before it takes an artifact, wandb asks the server for the type of earlier versions. "
     "While the server is away that takes 19 seconds, or ends in an `AuthenticationError`",
-    versions="wandb 0.29 to 0.31",
+    versions="wandb 0.17 to 0.31",
     without="`run.log_artifact` waits for a server that is away",
     report="not reported: for wandb, `log_artifact` without a question to the server",
 )
 def log_without_asking(run: wandb.Run) -> None:
     """Makes `run.log_artifact` return at once, whether the server answers or not.
 
-    The key has just been good for the run, and a wrong type is refused by the server itself.
+    The key has just been good for the run, and a wrong type is refused by the server itself. Of
+    drafts of others' artifacts wandb still checks whether they may move here.
 
     Args:
         run: The run, just begun.
@@ -100,11 +101,16 @@ def log_without_asking(run: wandb.Run) -> None:
     if run.disabled or run.offline:
         return
     leave_out_descriptions(run)
-    api = run._public_api() if hasattr(run, "_public_api") else None  # kept for the run's calls
-    if hasattr(api, "_expected_artifact_type"):
-        api._expected_artifact_type = lambda **_: None  # type: ignore[union-attr, method-assign]
-    else:
+    check = getattr(run, "_assert_can_log_artifact", None)
+    if check is None:
         say_missing(log_without_asking)
+        return
+
+    def check_source(artifact: wandb.Artifact) -> None:
+        if getattr(artifact, "_source_entity", None) is not None:
+            check(artifact)
+
+    run._assert_can_log_artifact = check_source  # type: ignore[method-assign]
 
 
 @stands_on(
@@ -163,7 +169,9 @@ def request_status(error: BaseException) -> int | None:
     kind = find(_REQUEST_ERROR)
     if kind is None:
         say_missing(request_status)
-    if not (hasattr(cause, "response") if kind is None else isinstance(cause, kind)):
+    # Up to 0.27.0 wandb makes most requests with the package `requests`, whose errors these are.
+    kinds = tuple(each for each in (kind, find("requests.RequestException")) if each is not None)
+    if not (hasattr(cause, "response") if kind is None else isinstance(cause, kinds)):
         return None
     response = getattr(cause, "response", None)
     status = getattr(response, "http_status", None) or getattr(response, "status_code", None)

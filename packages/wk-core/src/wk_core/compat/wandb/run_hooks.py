@@ -13,7 +13,9 @@ __all__ = [
     "after_finish",
     "before_finish",
     "finish_timed_out",
+    "finish_within",
     "has_finished",
+    "knows_others_steps",
     "set_local_config",
     "watch_rows",
 ]
@@ -107,6 +109,27 @@ def after_finish(run: wandb.Run, task: Callable[[], None]) -> None:
 
 
 @stands_on(
+    "run.settings.finish_timeout",
+    why="wandb has the setting since 0.27, and refuses one that it does not know",
+    versions="wandb 0.27 to 0.31",
+    without="a run in a worker process waits for its server without an end when it finishes",
+    report="not needed: wandb 0.27 has it",
+)
+def finish_within(seconds: float) -> dict[str, Any]:
+    """Returns the settings with which a run takes no longer than this to finish.
+
+    What was not uploaded by then is kept in the run's directory.
+
+    Args:
+        seconds: The longest time.
+    """
+    if hasattr(wandb.Settings(), "finish_timeout"):
+        return {"finish_timeout": seconds}
+    say_missing(finish_within)
+    return {}
+
+
+@stands_on(
     "run._finish_timed_out",
     why="a run does not say publicly whether `finish_timeout` ended it",
     versions="wandb 0.27 to 0.31",
@@ -116,7 +139,7 @@ def after_finish(run: wandb.Run, task: Callable[[], None]) -> None:
 def finish_timed_out(run: wandb.Run) -> bool:
     """Returns whether a run finished by its `finish_timeout`, with something not uploaded."""
     timed_out = getattr(run, "_finish_timed_out", None)
-    if timed_out is None and not run.disabled:
+    if timed_out is None and hasattr(run.settings, "finish_timeout") and not run.disabled:
         say_missing(finish_timed_out)
     return bool(timed_out)
 
@@ -156,6 +179,19 @@ def watch_rows(
         watch(log, data, step, commit)
 
     run.log = watched_log  # type: ignore[method-assign]
+
+
+@stands_on(
+    "run._local_step",
+    why="up to wandb 0.27.0, `run.step` counts the rows of this process alone, and nothing says so",
+    versions="wandb 0.27.1 to 0.31",
+    without="where worker processes log to a run, rows of wk have the next step, whichever it is, "
+    "and not that of their epoch",
+    report="not needed: wandb 0.27.1 counts the rows of all processes",
+)
+def knows_others_steps(run: wandb.Run) -> bool:
+    """Returns whether `run.step` is past the rows that other processes have logged to a run."""
+    return hasattr(run, "_local_step")
 
 
 @stands_on(

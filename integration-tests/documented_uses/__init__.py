@@ -1,1 +1,1 @@
-"""Every documented use in a tiny training; what its run and the disk then hold is in `facts.json`."""
+"""Every documented use in a tiny training. `facts.json` says what its run and the disk then hold."""

@@ -22,16 +22,18 @@ def main() -> None:
         prepare_environment(Path(name))
         from documented_uses.catalog import USES
         from documented_uses.comparing import FILE, differences, known_facts, written
+        from documented_uses.use import NotPossibleError
 
         known = known_facts() if FILE.exists() else {}
         differs = False
         for use in USES.values():
             if options.uses and not use.name.startswith(tuple(options.uses)):
                 continue
-            if use.missing:
-                print(f"{use.name}: left out, {use.missing}")
+            try:
+                found = use.facts()
+            except NotPossibleError as error:
+                print(f"{use.name}: left out, {error}")
                 continue
-            found = use.facts()
             for difference in differences(known.get(use.name, {}), found):
                 print(f"{use.name}: {difference}")
                 differs = True

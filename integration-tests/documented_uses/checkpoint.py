@@ -2,28 +2,15 @@
 
 import contextlib
 import io
-import os
-import signal
-import sys
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from documented_uses.recorder import Recorder
 from documented_uses.training import VALIDATION, X, fit, linear_model, sgd
-from documented_uses.use import use
-from wk_checkpoint import (
-    CheckpointError,
-    MissingTensorFlowError,
-    Retention,
-    UnserializableModelError,
-    WandbModelCheckpoint,
-    restore,
-)
-from wk_core.compat.keras.flavour import LEGACY, backend, keras
+from documented_uses.use import NotPossibleError, use
+from wk_checkpoint import Retention, WandbModelCheckpoint, restore
+from wk_core.compat.keras.flavour import backend, keras
 
 _NO_SAVED_MODEL = "Keras writes no SavedModel on PyTorch" if backend() == "torch" else ""
 
@@ -35,7 +22,7 @@ def keras_archive(record: Recorder) -> None:
         checkpoint = WandbModelCheckpoint("models/{epoch:02d}-{val_loss:.2f}.keras")
         fit(linear_model(), [checkpoint], validation_data=VALIDATION)
         record.note("is Keras' own", isinstance(checkpoint, keras.callbacks.ModelCheckpoint))
-        _note_restored(record, "latest")
+        note_restored(record, "latest")
 
 
 @use()
@@ -43,7 +30,7 @@ def hdf5(record: Recorder) -> None:
     """Saves whole models as HDF5, with one more ending."""
     with record.run():
         fit(linear_model(), [WandbModelCheckpoint("model.h5", "loss")])
-    _note_restored(record, "model.h5")
+    note_restored(record, "model.h5")
 
 
 @use()
@@ -51,7 +38,7 @@ def weights_alone(record: Recorder) -> None:
     """Saves the weights and the optimizer as HDF5."""
     with record.run():
         fit(linear_model(), [WandbModelCheckpoint("m.weights.h5", "loss", save_weights_only=True)])
-    _note_restored(record, "m.weights.h5")
+    note_restored(record, "m.weights.h5")
 
 
 @use(missing=_NO_SAVED_MODEL)
@@ -63,13 +50,26 @@ def saved_model(record: Recorder) -> None:
     with record.run():
         model = linear_model()
         fit(model, [WandbModelCheckpoint("served/{epoch}", "loss", options=options)], epochs=1)
-    served = tf.saved_model.load("served/1")
-    names = ("serve",) if hasattr(served, "serve") else ("serving_default",)
-    call = getattr(served, "serve", None) or served.signatures[names[0]]
-    outputs = call(tf.constant(X[:2]))
-    outputs = next(iter(outputs.values())) if isinstance(outputs, dict) else outputs
-    record.note("predictions", np.asarray(outputs).ravel())
-    _note_restored(record, "served/1")
+    note_restored(record, "served/1")
+
+
+@use(missing=_NO_SAVED_MODEL)
+def served_model(record: Recorder) -> None:
+    """Predicts with a SavedModel, without Keras."""
+    import tensorflow as tf
+
+    model = linear_model()
+    with record.run(mode="disabled"):
+        fit(model, [WandbModelCheckpoint("served", "loss")], epochs=1)
+    signature = tf.saved_model.load("served").signatures["serving_default"]
+    try:
+        (outputs,) = signature(tf.constant(X[:2])).values()
+    except tf.errors.OpError as error:
+        if backend() != "jax":
+            raise
+        raise NotPossibleError("This TensorFlow cannot run what this JAX writes") from error
+    record.note("predictions", outputs.numpy().ravel())
+    record.note("as the model", np.allclose(outputs.numpy(), model.predict(X[:2], verbose=0)))
 
 
 @use()
@@ -82,7 +82,7 @@ def tensorflow_checkpoint(record: Recorder) -> None:
             "weights", "loss", save_weights_only=True, options=tf.train.CheckpointOptions()
         )
         fit(linear_model(), [checkpoint], epochs=1)
-    _note_restored(record, "weights")
+    note_restored(record, "weights")
 
 
 @use()
@@ -162,7 +162,7 @@ def remote_path(record: Recorder) -> None:
     path = "ram://documented-uses/{epoch}.keras"
     with record.run():
         fit(linear_model(), [WandbModelCheckpoint(path, "loss")], epochs=1)
-    _note_restored(record, path.format(epoch=1))
+    note_restored(record, path.format(epoch=1))
 
 
 @use()
@@ -170,97 +170,10 @@ def disabled(record: Recorder) -> None:
     """Saves the model, and logs nothing."""
     with record.run(mode="disabled"):
         fit(linear_model(), [WandbModelCheckpoint("model.keras", "loss")])
-    _note_restored(record, "model.keras")
+    note_restored(record, "model.keras")
 
 
-class _Terminate(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
-    """Sends SIGTERM to this process at the begin of the third batch."""
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
-        if batch == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-
-@use()
-def preemption(record: Recorder) -> None:
-    """Ends a training with a checkpoint and exit status 75."""
-    before = signal.signal(signal.SIGTERM, lambda *_: None)  # wk calls it, then ends the process
-    try:
-        with record.run():
-            checkpoint = WandbModelCheckpoint("model.keras", "loss", preemption=True)
-            fit(linear_model(), [checkpoint, _Terminate()])
-    except SystemExit as ended:
-        record.note("exit status", ended.code)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    _note_restored(record, "model.keras")
-
-
-class _Opaque(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
-    """A layer whose configuration cannot be written down."""
-
-    def __init__(self, argument: Any) -> None:
-        super().__init__()
-        self._argument = argument
-
-    def call(self, inputs: Any) -> Any:
-        """Returns the inputs."""
-        return inputs
-
-
-@use(missing="Keras 2 finds out when it writes" if LEGACY else "")
-def model_that_cannot_be_written_down(record: Recorder) -> None:
-    """Refuses to save a model that Keras cannot serialize, before the first batch."""
-    model = keras.Sequential([keras.Input((3,)), _Opaque(object()), keras.layers.Dense(1)])
-    model.compile(sgd(0.1), "mse")
-    with record.run():
-        try:
-            fit(model, [WandbModelCheckpoint("model.keras", "loss")], epochs=1)
-        except UnserializableModelError as error:
-            record.note("raised", type(error).__name__)
-
-
-@use()
-def path_that_is_taken(record: Recorder) -> None:
-    """Says that a checkpoint could not be written, here below a file."""
-    with record.run():
-        checkpoint = WandbModelCheckpoint("taken/model.keras", "loss")
-        Path("taken").touch()
-        try:
-            fit(linear_model(), [checkpoint], epochs=1)
-        except CheckpointError as error:
-            record.note("raised", type(error).__name__)
-
-
-@use()
-def paths_that_mean_nothing(record: Recorder) -> None:
-    """Says what is accepted, and what to install where TensorFlow is missing."""
-    with record.run():
-        try:
-            WandbModelCheckpoint("model.pth")
-        except ValueError as error:
-            record.note("an unknown ending", str(error))
-        with _without_tensorflow():
-            try:
-                WandbModelCheckpoint("models")
-            except MissingTensorFlowError as error:
-                record.note("a directory", str(error))
-
-
-@contextlib.contextmanager
-def _without_tensorflow() -> Iterator[None]:
-    """Has imports of TensorFlow fail, as where it is not installed."""
-    module = sys.modules.get("tensorflow")
-    sys.modules["tensorflow"] = None  # type: ignore[assignment]  # what the import system asks for
-    try:
-        yield
-    finally:
-        del sys.modules["tensorflow"]
-        if module is not None:
-            sys.modules["tensorflow"] = module
-
-
-def _note_restored(record: Recorder, path: str) -> None:
+def note_restored(record: Recorder, path: str) -> None:
     """Adds what a fresh model is after `restore`, and where it stands."""
     model = linear_model()
     state = restore(model, path)

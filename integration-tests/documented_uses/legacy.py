@@ -17,7 +17,9 @@ from wk_legacy import WandbCallback
 LABELS: Final = ["cat", "dog", "fox"]
 
 
-def _fit(model: Any, callback: WandbCallback, x: Any = IMAGES, y: Any = CLASSES, **more: Any) -> None:
+def _fit(
+    model: Any, callback: WandbCallback, x: Any = IMAGES, y: Any = CLASSES, **more: Any
+) -> None:
     settings = {"batch_size": 3, "shuffle": False, "verbose": 0} | more
     model.fit(x, y, validation_data=(x[:4], y[:4]), callbacks=[callback], **settings)
 

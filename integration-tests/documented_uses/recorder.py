@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import wandb
 
-from documented_uses.files import disk_facts
-from documented_uses.reading import run_facts
-from documented_uses.values import plain, short
+from documented_uses.facts.files import disk_facts
+from documented_uses.facts.run import run_facts
+from documented_uses.facts.values import plain, short
 from wk_core.compat.keras.flavour import values_of
 from wk_testing.wandb_file import RunFile, read_run
 

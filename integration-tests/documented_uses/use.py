@@ -11,6 +11,10 @@ from documented_uses.recorder import Recorder
 Body = Callable[[Recorder], None]
 
 
+class NotPossibleError(Exception):
+    """A use is not possible with what is installed, which shows only when it is tried."""
+
+
 @dataclass(frozen=True)
 class Use:
     """A documented use.
@@ -26,7 +30,13 @@ class Use:
     missing: str = ""
 
     def facts(self) -> dict[str, Any]:
-        """Returns what the use has written, found on the disk once its runs have finished."""
+        """Returns what the use has written, found on the disk once its runs have finished.
+
+        Raises:
+            NotPossibleError: If it is not possible with what is installed.
+        """
+        if self.missing:
+            raise NotPossibleError(self.missing)
         # wandb's process may still hold a file of a run that was never finished
         with TemporaryDirectory(ignore_cleanup_errors=True) as name:
             recorder = Recorder(Path(name))

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from documented_uses.files import named
-from documented_uses.media import cell
-from documented_uses.values import plain, short, without_digests
+from documented_uses.facts.files import named
+from documented_uses.facts.media import cell
+from documented_uses.facts.values import plain, short, without_digests
 
 _VARY: Final = ("saved_at", "saved_by", "keras_version", "backend")
 """Metadata of a checkpoint of which it matters only that they are there."""
@@ -16,19 +16,19 @@ _VARY: Final = ("saved_at", "saved_by", "keras_version", "backend")
 def artifact_facts(artifacts: Iterable[Any]) -> dict[str, Any]:
     """Returns what each artifact is and what its versions hold, by name.
 
-    wandb's own artifacts, one for each table of a row, have the name of the table.
+    wandb makes artifacts of its own, one for each table of a row: of these there are the tables.
     """
     versions: dict[str, list[Any]] = {}
+    tables: dict[str, list[Any]] = {}
     for artifact in artifacts:
-        versions.setdefault(_name(artifact), []).append(artifact)
-    return {name: _versions(several) for name, several in sorted(versions.items())}
-
-
-def _name(artifact: Any) -> str:
-    if artifact.type == "run_table":
-        (path,) = _files(artifact)
-        return f"table {path}"
-    return str(artifact.name)
+        if artifact.type == "run_table":
+            tables.setdefault("".join(_files(artifact)), []).append(artifact)
+        else:
+            versions.setdefault(artifact.name, []).append(artifact)
+    facts = {name: _versions(several) for name, several in sorted(versions.items())}
+    for name, several in sorted(tables.items()):
+        facts[f"{len(several)} x {name}"] = _tables(several[-1])[name]
+    return facts
 
 
 def _versions(artifacts: list[Any]) -> dict[str, Any]:
@@ -39,13 +39,17 @@ def _versions(artifacts: list[Any]) -> dict[str, Any]:
         "metadata": _merged([_metadata(artifact) for artifact in artifacts]),
         "files": _one_or_all([named(_files(artifact)) for artifact in artifacts]),
         "refers to": _references(last),
-        "tables, the last": {
-            without_digests(name): _table(json.loads(path.read_text()))
-            for name, path in _files(last).items()
-            if name.endswith(".table.json")
-        },
+        "last tables": _tables(last),
     }
     return {name: each for name, each in facts.items() if each}
+
+
+def _tables(artifact: Any) -> dict[str, Any]:
+    return {
+        without_digests(name): _table(json.loads(path.read_text()))
+        for name, path in _files(artifact).items()
+        if name.endswith(".table.json")
+    }
 
 
 def _merged(several: list[dict[str, Any]]) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from typing import Any, Final
 import numpy as np
 
 _LONG: Final = 16
-_DIGEST: Final = re.compile(r"(?<=/t_)[0-9a-z]{8}|(?<![0-9a-z])(?=[0-9a-z]*\d)[0-9a-z]{8,}(?![0-9a-z])")
+_DIGEST: Final = re.compile(
+    r"(?<=/t_)[0-9a-z]{8}|(?<![0-9a-z])(?=[0-9a-z]*\d)[0-9a-z]{8,}(?![0-9a-z])"
+)
 
 
 def plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import h5py
 
-from documented_uses.values import without_digests
+from documented_uses.facts.values import without_digests
 
 _ARRAY: Final = re.compile(r"array_\d+\.npy")  # how many depends on the backend's random state
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from documented_uses.values import plain, short
+from documented_uses.facts.values import plain, short
 
 
 def gather_media(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Every documented use in a tiny training. `facts.json` says what its run and the disk then hold."""
+"""Every documented use in a tiny training; `facts.json` has what its run and the disk then hold."""

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 FILE: Final = Path(__file__).with_name("facts.json")
 
+# The numbers are written with six digits, so that their last one may differ by one. TensorFlow, JAX
+# and PyTorch, on the lowest and the newest versions, were nowhere further apart.
 RELATIVE: Final = 1e-5
 ABSOLUTE: Final = 1e-6
 

@@ -63,7 +63,7 @@ class _Look(WandbEvalCallback):
 
     def add_model_predictions(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         predictions = self.predict_on_batch(self.x).argmax(axis=-1)
-        for idx in self.data_table_ref.get_index():
+        for idx in self.data_table_ref.get_index():  # type: ignore[no-untyped-call]  # wandb's
             self.pred_table.add_data(epoch, *self.data_table_ref[idx], predictions[idx])
 
 

@@ -174,8 +174,8 @@ def tied_to_a_table(record: Recorder) -> None:
         callback = WandbCallback(
             validation_data=(IMAGES, CLASSES),
             log_evaluation=True,
-            validation_indexes=table.get_index(),
-            prediction_row_processor=lambda ndx, row: {"score": float(row["output"].max())},
+            validation_indexes=table.get_index(),  # type: ignore[no-untyped-call]  # wandb's
+            prediction_row_processor=lambda _, row: {"score": float(row["output"].max())},
             save_model=False,
         )
         _fit(image_classifier(), callback)

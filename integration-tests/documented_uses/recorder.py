@@ -53,7 +53,12 @@ class Recorder:
         if name in self._runs:
             label = f"{name}, again"
             time.sleep(1)  # wandb names directories by the second
-        given = {"project": "uses", "mode": "offline", "id": name, "dir": self._runs_directory}
+        given: dict[str, Any] = {
+            "project": "uses",
+            "mode": "offline",
+            "id": name,
+            "dir": self._runs_directory,
+        }
         run = wandb.init(**given | arguments)
         try:
             yield run

@@ -1,4 +1,4 @@
-"""Every documented use that is possible writes what the file says, on every backend and with every version."""
+"""Every documented use writes what the file says, on every backend and with every version."""
 
 import ast
 import copy

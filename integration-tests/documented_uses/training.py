@@ -29,7 +29,7 @@ def sgd(rate: Any, **arguments: Any) -> Any:
 
 
 def with_weights(model: Any) -> Any:
-    """Sets the weights of a model or a layer to numbers that are the same everywhere; returns it."""
+    """Sets the weights of a model or a layer to the same numbers everywhere; returns it."""
     weights = [np.asarray(each) for each in model.get_weights()]
     model.set_weights(
         [np.sin(1.7 * np.arange(each.size)).reshape(each.shape) / 2 for each in weights]

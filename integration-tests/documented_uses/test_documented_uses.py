@@ -11,6 +11,7 @@ import pytest
 from documented_uses.catalog import MODULES, USES
 from documented_uses.comparing import FILE, differences, known_facts, written
 from documented_uses.use import NotPossibleError
+from wk_core.compat.keras.flavour import LEGACY
 
 MEMBERS = ("wk_core", "wk_metrics", "wk_checkpoint", "wk_eval", "wk_legacy")
 KNOWN = known_facts()
@@ -23,6 +24,14 @@ IN_FULL = (
 )
 
 
+# Keras 2 thinks little of HDF5, and its checkpoints have the state of their own callback only.
+OF_KERAS_2 = [
+    "ignore:You are saving your model as an HDF5 file:UserWarning",
+    "ignore:Checkpoint .* holds no state of:UserWarning",
+]
+
+
+@pytest.mark.filterwarnings(*(OF_KERAS_2 if LEGACY else []))
 @pytest.mark.parametrize("name", USES)
 def test_use(name):
     try:

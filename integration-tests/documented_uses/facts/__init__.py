@@ -1,0 +1,1 @@
+"""What a run and a directory hold, as JSON, without what is never twice the same."""

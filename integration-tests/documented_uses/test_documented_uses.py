@@ -15,6 +15,7 @@ from wk_core.compat.keras.flavour import LEGACY
 
 MEMBERS = ("wk_core", "wk_metrics", "wk_checkpoint", "wk_eval", "wk_legacy")
 KNOWN = known_facts()
+SOURCES = [ast.parse(Path(module.__file__).read_text()) for module in MODULES]
 # Every argument of these is used; the ready-made evaluations share theirs.
 IN_FULL = (
     ("wk_metrics", "WandbMetricsLogger"),
@@ -118,15 +119,11 @@ def test_file_is_as_the_script_writes_it():
     assert sorted(USES) == list(KNOWN)
 
 
-def sources():
-    return [ast.parse(Path(module.__file__).read_text()) for module in MODULES]
-
-
 def used_names():
     """Returns the names that the functions of the uses mention, without those imported only."""
     return {
         node.id if isinstance(node, ast.Name) else node.attr
-        for tree in sources()
+        for tree in SOURCES
         for node in ast.walk(tree)
         if isinstance(node, (ast.Name, ast.Attribute))
     }
@@ -135,16 +132,15 @@ def used_names():
 def given_arguments(callback):
     """Returns the names of the arguments with which a callback, or a subclass, is made."""
     given = set()
-    trees = sources()
     parameters = [name for name in inspect.signature(callback).parameters if name != "self"]
     names = {callback.__name__} | {
         node.name
-        for tree in trees
+        for tree in SOURCES
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
         and any(isinstance(base, ast.Name) and base.id == callback.__name__ for base in node.bases)
     }
-    for tree in trees:
+    for tree in SOURCES:
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call):
                 continue

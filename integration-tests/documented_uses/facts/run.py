@@ -21,7 +21,7 @@ def run_facts(run: RunFile) -> dict[str, Any]:
     """Returns the rows, the axes, the summary, the config and the artifacts of a run."""
     facts = {
         "rows": _rows([_cells(row) for row in run.history]),
-        "axes": _axes(run.step_metrics),
+        "axes": dict(sorted(run.step_metrics.items())),
         "summary": _summary(run),
         "config": _config(run.config),
         "charts": _charts(run.config),
@@ -49,16 +49,6 @@ def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _short(value: Any) -> Any:
     return short(value) if isinstance(value, list) else plain(value)
-
-
-def _axes(axes: Mapping[str, str]) -> dict[str, str]:
-    """Returns the axes without those that a pattern gives anyway, which wandb 0.25 writes too."""
-    patterns = [(name.removesuffix("*"), axis) for name, axis in axes.items() if "*" in name]
-    return {
-        name: axis
-        for name, axis in sorted(axes.items())
-        if "*" in name or not any(name.startswith(p) and axis == a for p, a in patterns)
-    }
 
 
 def _summary(run: RunFile) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def _add_record(run: RunFile, record: Any) -> None:
         run.config.update(_entries(record.config.update))
     elif kind == "run":
         run.config.update(_entries(record.run.config.update))
-    elif kind == "metric":
+    elif kind == "metric" and not record.metric.expanded_from_glob:  # wandb 0.25 writes those, too
         run.step_metrics[record.metric.name or record.metric.glob_name] = record.metric.step_metric
     elif kind == "artifact":
         run.artifacts.append(record.artifact)

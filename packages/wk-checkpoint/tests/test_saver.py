@@ -265,7 +265,7 @@ class Counter(keras.layers.Layer):
         store["number"] = np.array(self.number)
 
     def load_own_variables(self, store):
-        self.number = int(store["number"])
+        self.number = int(np.asarray(store["number"]))
 
 
 def test_what_layers_save_in_their_own_way_is_that_of_the_moment(offline_run, inside):

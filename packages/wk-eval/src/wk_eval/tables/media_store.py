@@ -11,6 +11,7 @@ import wandb
 from PIL import Image as PILImage
 from wandb.data_types import Classes
 
+from wk_core.compat.wandb.artifacts import undisturbed_cache
 from wk_eval.images import encode_png
 from wk_eval.tables.pixel_source import PixelSource
 from wk_eval.tables.wandb_internals import (
@@ -34,7 +35,8 @@ class MediaStore:
     def __init__(self, source: "MediaStore | None" = None) -> None:
         self._source = source
         # Collects entries until `add_to` knows the artifact; wandb's media add theirs to it.
-        self._collected = wandb.Artifact("collected", type="collected")
+        with undisturbed_cache():
+            self._collected = wandb.Artifact("collected", type="collected")
         self._references: dict[str, MediaStore] = {}
         self._artifact: wandb.Artifact | None = None
         self._directory = staging_directory()

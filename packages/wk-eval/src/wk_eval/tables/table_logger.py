@@ -8,7 +8,7 @@ import wandb
 
 from wk_core.artifacts import check_name
 from wk_core.async_logger import AsyncLogger
-from wk_core.compat.wandb.artifacts import leave_out_descriptions
+from wk_core.compat.wandb.artifacts import leave_out_descriptions, undisturbed_cache
 from wk_core.compat.wandb.run_hooks import has_finished
 from wk_core.task_queue import TaskQueue
 from wk_eval.tables.image import deferred_images
@@ -114,7 +114,8 @@ class TableLogger(AsyncLogger):
         """Logs a table in this thread, which is the background's."""
         if table.is_incomplete:  # the error that made it so has been raised
             return
-        artifact = wandb.Artifact(name, type=type)
+        with undisturbed_cache():
+            artifact = wandb.Artifact(name, type=type)
         path = table.store.add_to(artifact, table_name)
         if is_source:
             log_used_artifact(self._run, artifact, [*aliases])

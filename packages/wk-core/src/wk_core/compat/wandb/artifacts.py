@@ -19,6 +19,7 @@ __all__ = [
     "log_without_asking",
     "new_artifact",
     "request_status",
+    "undisturbed_cache",
 ]
 
 _DIGEST: Final = "wandb.sdk.artifacts._generated.ArtifactDigestAlgorithm"
@@ -50,7 +51,7 @@ def new_artifact(name: str, kind: str, metadata: dict[str, Any]) -> wandb.Artifa
         kind: Its type, as `"model"`.
         metadata: Anything that JSON takes.
     """
-    with _undisturbed_cache():
+    with undisturbed_cache():
         artifact = wandb.Artifact(name, type=kind, metadata=metadata)
     algorithm = getattr(find(_DIGEST), "MANIFEST_XXH128", None)
     if algorithm is None or not hasattr(artifact, "_digest_algorithm"):
@@ -76,7 +77,7 @@ def keep_known(artifact: wandb.Artifact) -> None:
     if known is None or not hasattr(artifact, "_client_id"):
         say_missing(keep_known)
         return
-    with _undisturbed_cache():
+    with undisturbed_cache():
         known[artifact._client_id] = artifact
 
 
@@ -184,12 +185,12 @@ def is_request_error(error: BaseException) -> bool:
 
 
 @contextlib.contextmanager
-def _undisturbed_cache() -> Iterator[None]:
+def undisturbed_cache() -> Iterator[None]:
     """Leaves it to others to make room in wandb's memory of its artifacts, until the block ends.
 
     When two threads make room at once, an entry is gone for the second, whose
     `wandb.Artifact(...)` raises KeyError. Checkpoints and tables are logged in threads, beside the
-    user's own artifacts.
+    user's own artifacts, so wk makes all of its own in such a block.
     """
     global _makers
     known = find(_KNOWN)

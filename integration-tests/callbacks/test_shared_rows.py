@@ -5,6 +5,7 @@ import time
 import pytest
 import wandb
 
+from wk_core.async_logger import AsyncLogger
 from wk_core.compat.keras.flavour import keras
 from wk_eval import RegressionEval
 from wk_legacy import WandbCallback
@@ -84,3 +85,74 @@ def test_values_without_a_step(offline_run, read_back, callbacks, position):
     fit(counting_model(), callbacks=order, epochs=EPOCHS)
 
     assert read_back(run).column("mine") == list(range(EPOCHS))
+
+
+class CommitEpoch(keras.callbacks.Callback):
+    """Commits the row that is open, which becomes the user's as well."""
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
+        wandb.log({"mine": epoch})
+
+
+class CommitBatch(keras.callbacks.Callback):
+    """Logs each batch, from the first of the next epoch on."""
+
+    def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002
+        wandb.log({"mine": batch})
+
+
+class SlowRow(keras.callbacks.Callback):
+    """Makes its rows in the background, which takes longer than an epoch."""
+
+    def on_train_begin(self, logs=None):  # noqa: ARG002
+        self.rows = AsyncLogger(wandb.run, "SlowRow")
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
+        self.rows.log(lambda: time.sleep(0.2) or {"slow/epoch": epoch})
+
+    def on_train_end(self, logs=None):  # noqa: ARG002
+        self.rows.close()
+
+
+def epochs_of_rows(written):
+    """Returns, of each row that has the number of its epoch, each such number."""
+    found = [{row[key] for key in row if key.split("/")[-1] == "epoch"} for row in written.history]
+    return [epochs for epochs in found if epochs]
+
+
+@pytest.mark.parametrize("position", ["first", "between", "last", "slow"])
+@pytest.mark.parametrize("others", OTHERS.values(), ids=OTHERS)
+def test_rows_of_epochs_shorter_than_the_background_gathers(
+    offline_run, read_back, others, position
+):
+    run = offline_run()
+    order = {
+        "first": [WandbMetricsLogger(), *others()],
+        "between": [SlowRow(), WandbMetricsLogger(), *others()],
+        "last": [SlowRow(), *others(), WandbMetricsLogger()],
+        "slow": [WandbMetricsLogger(), *others(), SlowRow()],
+    }
+    fit(counting_model(), callbacks=order[position], epochs=EPOCHS)
+
+    written = read_back(run)
+    assert epochs_of_rows(written) == [{epoch} for epoch in range(EPOCHS)]
+    assert written.column("epoch/epoch") == list(range(EPOCHS))
+    if position != "first":
+        assert written.column("slow/epoch") == list(range(EPOCHS))
+
+
+@pytest.mark.parametrize("mine", [CommitEpoch, CommitBatch])
+@pytest.mark.parametrize("position", ["first", "between", "last"])
+def test_rows_that_the_user_commits_hold_one_epoch(offline_run, read_back, position, mine):
+    run = offline_run()
+    order = [WandbMetricsLogger(), SlowRow()]
+    order.insert(["first", "between", "last"].index(position), mine())
+    fit(counting_model(), callbacks=order, epochs=EPOCHS)
+
+    written = read_back(run)
+    assert written.column("epoch/epoch") == written.column("slow/epoch") == list(range(EPOCHS))
+    assert all(len(epochs) == 1 for epochs in epochs_of_rows(written))
+    if mine is CommitBatch:
+        assert written.column("mine") == [*range(10)] * EPOCHS
+    elif position == "last":
+        assert [row["mine"] for row in written.rows("slow/epoch")] == list(range(EPOCHS))

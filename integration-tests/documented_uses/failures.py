@@ -18,7 +18,7 @@ from wk_checkpoint import (
     UnserializableModelError,
     WandbModelCheckpoint,
 )
-from wk_core.compat.keras.flavour import LEGACY, keras
+from wk_core.compat.keras.flavour import keras
 
 
 class _Terminate(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
@@ -56,7 +56,7 @@ class _Opaque(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
         return inputs
 
 
-@use(missing="Keras 2 finds out when it writes" if LEGACY else "")
+@use()
 def model_that_cannot_be_written_down(record: Recorder) -> None:
     """Refuses to save a model that Keras cannot serialize, before the first batch."""
     model = keras.Sequential([keras.Input((3,)), _Opaque(object()), keras.layers.Dense(1)])

@@ -128,6 +128,57 @@ def test_checkpoints(tmp_path):
     assert {"latest", "best", "epoch_0"} in aliases
 
 
+NOT_SAVED = """
+import sys
+import numpy as np
+import tensorflow as tf
+import wandb
+from wk_checkpoint import UnserializableModelError, WandbModelCheckpoint, restore
+
+keras = tf.keras
+x, y = np.random.rand(8, 2), np.random.rand(8, 1)
+
+class Opaque(keras.layers.Layer):
+    def __init__(self, argument):
+        super().__init__()
+
+    def call(self, inputs):
+        return inputs
+
+class Subclassed(keras.Model):
+    def __init__(self, layer, argument):
+        super().__init__()
+        self.layer = layer
+
+    def call(self, inputs):
+        return self.layer(inputs)
+
+def fit(model, path, monitor):
+    batches = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_: print("batch"))
+    model.compile("sgd", "mse")
+    model.fit(x, y, verbose=0, callbacks=[WandbModelCheckpoint(path, monitor), batches])
+
+with wandb.init(project="test", dir=sys.argv[1]):
+    for name in ("m.keras", "m.h5"):
+        path = f"{sys.argv[1]}/{name}"
+        try:
+            fit(keras.Sequential([Opaque(object()), keras.layers.Dense(1)]), path, "loss")
+        except UnserializableModelError:
+            print("refused")
+    path = f"{sys.argv[1]}/saved.keras"
+    fit(Subclassed(keras.layers.Dense(1), object()), path, "loss")
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    fit(model, path, "val_loss")
+    print(restore(model, path).best)  # there was no such metric
+"""
+
+
+def test_models_that_cannot_be_saved_are_refused_before_training(tmp_path):
+    process = run_script(NOT_SAVED, str(tmp_path), TF_USE_LEGACY_KERAS="1")
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.split() == ["refused", "refused", "batch", "batch", "None"]
+
+
 OLDER_OPTIMIZERS = """
 import sys
 import numpy as np

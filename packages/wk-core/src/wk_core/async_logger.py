@@ -66,16 +66,16 @@ class AsyncLogger:
             try:
                 self._rows.add(self._run, make_row())
             finally:
-                self._rows.arrived()
+                self._rows.arrived(self._queue.drain)
 
         with self._lock:
             if self._is_closed:
                 return
-            self._rows.await_row()
+            self._rows.await_row(self._queue.drain)
             try:
                 self._queue.submit(task)
             except BaseException:
-                self._rows.arrived()
+                self._rows.arrived(self._queue.drain)
                 raise
 
     def submit(self, task: Callable[[], None]) -> None:

@@ -14,6 +14,7 @@ import wandb
 
 from wk_core.compat.entries import say_missing
 from wk_core.compat.wandb.run_hooks import has_finished, knows_others_steps, watch_rows
+from wk_core.task_queue import is_queue_thread
 
 __all__ = ["RunRows", "rows_of"]
 
@@ -40,7 +41,8 @@ class RunRows:
         self._step: int | None = None  # its step, if one was named
         self._before_users: list[Callable[[], None]] = []
         self._keepers = 0
-        self._awaited = 0
+        self._has_own = False  # whether wk has added to the open row
+        self._awaited: list[Callable[[], None]] = []
         self._when_quiet: Callable[[], None] | None = None
         self._has_said_finished = False
 
@@ -60,11 +62,13 @@ class RunRows:
         """Adds a row to the row that a logger keeps open.
 
         If the open row has another value of a key, it is committed first, and keeps its value. If
-        no logger keeps a row open, this row is committed, with what the user has added to it.
+        no logger keeps a row open, nor has kept it for others that are still on their way, this row
+        is committed, with what the user has added to it.
         """
         with self._lock:
             self._make_room(run, row)
-            self.log(run, row, commit=False if self.is_kept else None)
+            stays_open = self.is_kept or self.is_due
+            self.log(run, row, commit=False if stays_open else None)
 
     def keep_open(self, run: wandb.Run, row: Mapping[str, Any]) -> None:
         """Logs a row that stays open.
@@ -90,11 +94,13 @@ class RunRows:
             return _current_step(run)
 
     def complete_step(self, run: wandb.Run, step: int) -> None:
-        """Commits the open row that `open` has logged under a step, unless that is past."""
+        """Commits the open row that `open` has logged under a step, or what was added after it."""
         if not self._knows_step(run):
             self.complete(run)
         elif run.step <= step:
             self.log(run, {}, step=step, commit=True)
+        elif self._has_own:  # the user has committed that row before others have added to it
+            self.complete(run)
 
     def complete(self, run: wandb.Run) -> None:
         """Commits the open row, if there is one."""
@@ -145,16 +151,28 @@ class RunRows:
 
         return withdraw
 
-    def await_row(self) -> None:
-        """Counts a row for `add` that is on its way."""
+    def await_row(self, fetch: Callable[[], None]) -> None:
+        """Counts a row for `add` that is on its way; `fetch` waits until it has arrived."""
         with self._lock:
-            self._awaited += 1
+            self._awaited.append(fetch)
 
-    def arrived(self) -> None:
+    def fetch_awaited(self) -> None:
+        """Waits until every awaited row is there, before a row that comes after them.
+
+        Does nothing where a row is made: two threads would wait for each other.
+        """
+        if is_queue_thread():
+            return
+        with self._lock:
+            awaited = dict.fromkeys(self._awaited)
+        for fetch in awaited:
+            fetch()
+
+    def arrived(self, fetch: Callable[[], None]) -> None:
         """Counts an awaited row less: it is there, or will not come."""
         with self._lock:
-            self._awaited -= 1
-            if self._awaited == 0 and self._when_quiet is not None:
+            self._awaited.remove(fetch)
+            if not self._awaited and self._when_quiet is not None:
                 task, self._when_quiet = self._when_quiet, None
                 task()
 
@@ -162,7 +180,7 @@ class RunRows:
         """Runs `task` as soon as no row is awaited, in place of the task given before."""
         with self._lock:
             self._when_quiet = task
-            if task is not None and self._awaited == 0:
+            if task is not None and not self._awaited:
                 self._when_quiet = None
                 task()
 
@@ -175,16 +193,20 @@ class RunRows:
     ) -> None:
         """Passes a row on to W&B, in its turn; a row of wk's or of the user's."""
         stays_open = not commit if commit is not None else step is not None
-        if stays_open and not getattr(self._own, "is_writing", False):
+        is_own = getattr(self._own, "is_writing", False)
+        if stays_open and not is_own:
             self.is_shared = True
             self.uses_steps |= step is not None
             for task in list(self._before_users):
                 task()
+        elif (self.is_kept or self.is_due) and not is_own:  # it completes the open row
+            self.fetch_awaited()
         with self._lock:
             publish(row, step, commit)
             if step is not None and step != self._step:  # the one before is complete
-                self._open, self._step = None, step
+                self._open, self._step, self._has_own = None, step, False
             self._open = {**(self._open or {}), **_numbers(row)} if stays_open else None
+            self._has_own = stays_open and (self._has_own or is_own)
             self.is_open = stays_open
 
     def _knows_step(self, run: wandb.Run) -> bool:

@@ -5,11 +5,20 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["TaskQueue"]
+__all__ = ["TaskQueue", "is_queue_thread"]
 
 # How many seconds the thread waits for more tasks before it runs them: waking it for each task
 # would cost the submitting thread more than the submission itself.
 _GATHER: Final = 0.05
+
+
+class _QueueThread(threading.Thread):
+    """The thread of a `TaskQueue`."""
+
+
+def is_queue_thread() -> bool:
+    """Returns whether a `TaskQueue` calls this: then to wait for another may be without an end."""
+    return isinstance(threading.current_thread(), _QueueThread)
 
 
 class TaskQueue:
@@ -43,7 +52,7 @@ class TaskQueue:
         self._wake = threading.Event()
         self._hurry = threading.Event()
         self._progress = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._thread: _QueueThread | None = None
         self._running_task = False
         self._waiting_for_room = 0
         self._closing = False
@@ -127,7 +136,7 @@ class TaskQueue:
     def _start(self) -> None:
         # A daemon: at the end of the process the interpreter would otherwise wait for the thread
         # before it runs the exit hooks, one of which closes it.
-        self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+        self._thread = _QueueThread(target=self._work, name=self._name, daemon=True)
         self._thread.start()
 
     def _drain(self) -> None:

@@ -154,7 +154,8 @@ class FitLogger:
             self.batches.end(self._last_batch(batch), logs)
 
     def read_epoch(self) -> None:
-        """Reads the learning rates of the epoch that has just ended."""
+        """Reads the learning rates of the epoch that has just ended, before callbacks log it."""
+        self._rows.fetch_awaited()
         if self.batches is not None:
             self.batches.refresh_rates()
         self.rates.read_epoch()

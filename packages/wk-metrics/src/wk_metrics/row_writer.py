@@ -79,11 +79,18 @@ class RowWriter:
         row = self._row(prefix, logs, facts)
         if self._is_logged(row) or self.run_rows.has_finished(self._run):
             return
+        if self.run_rows.is_due:
+            self.run_rows.fetch_awaited()
         self.run_rows.when_quiet(None)
         if self._run.settings.mode == "shared":  # has no steps
             self.run_rows.log(self._run, row)
             return
         self._open_step = self.run_rows.open(self._run, row, step)
+
+    def fetch_awaited(self) -> None:
+        """Waits until other callbacks have added to the row of the epoch before this one."""
+        if self._keeps_open:
+            self.run_rows.fetch_awaited()
 
     def complete(self) -> None:
         """Closes the open row, so that it is sent; does nothing if no row is open.

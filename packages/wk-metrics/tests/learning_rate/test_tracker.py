@@ -95,14 +95,14 @@ def test_keras_own_callbacks(offline_run, read_back, logger_comes):
     assert_rates_used(read_back(run), used_rates(model.optimizer, 30))
 
 
-def assert_rates_used(written, used):
+def assert_rates_used(written, used, key="learning_rate"):
     epochs = written.rows("epoch/epoch")
-    assert [row["epoch/learning_rate"] for row in epochs] == pytest.approx(
+    assert [row[f"epoch/{key}"] for row in epochs] == pytest.approx(
         [used[10 * int(row["epoch/epoch"]) + 9] for row in epochs], rel=1e-6
     )
     assert len(epochs) == 3
     batches = written.rows("batch/batch_step")
-    assert [row["batch/learning_rate"] for row in batches] == pytest.approx(
+    assert [row[f"batch/{key}"] for row in batches] == pytest.approx(
         [used[int(row["batch/batch_step"])] for row in batches], rel=1e-6
     )
 
@@ -129,26 +129,30 @@ def test_gradient_accumulation(offline_run, read_back):
     )
 
 
-def test_mixed_precision_with_skipped_batches(offline_run, read_back):
+@pytest.mark.parametrize(
+    "divides", [False, pytest.param(True, marks=needs_multi_optimizer)], ids=["one", "several"]
+)
+def test_mixed_precision_with_skipped_batches(offline_run, read_back, divides):
     # A scale this large overflows at first: those batches are skipped, the schedule stands still.
-    optimizer = keras.optimizers.LossScaleOptimizer(
-        keras.optimizers.SGD(SCHEDULES[2]), initial_scale=1e38
-    )
-    model = counting_model(optimizer)
+    used = inner = keras.optimizers.SGD(SCHEDULES[0], name="used")
+    if divides:
+        inner = keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(used))
+    model = counting_model(keras.optimizers.LossScaleOptimizer(inner, initial_scale=1e38))
     counts = []
 
     class Counts(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):  # noqa: ARG002
-            counts.append(int(self.model.optimizer.iterations))
+            counts.append(int(used.iterations))
 
     run = offline_run()
     fit(model, callbacks=[Counts(), WandbMetricsLogger("batch", run=run)], epochs=3)
 
     rows = read_back(run).rows("batch/batch_step")
+    key = "batch/learning_rate/used" if divides else "batch/learning_rate"
     assert counts[-1] < 29, "no batch was skipped: the test shows nothing"
     assert [row["batch/batch_step"] for row in rows] == list(range(30))
-    assert [row["batch/learning_rate"] for row in rows] == pytest.approx(
-        [float(SCHEDULES[2](count)) for count in counts]
+    assert [row[key] for row in rows] == pytest.approx(
+        [float(SCHEDULES[0](count)) for count in counts]
     )
 
 
@@ -202,6 +206,70 @@ def test_several_optimizers(offline_run, read_back, log_freq):
     assert written.column(f"{log_freq}/learning_rate/fast") == pytest.approx(
         used if log_freq == "batch" else used[9::10]
     )
+
+
+def two_by_function():
+    """Returns a `MultiOptimizer` that knows its parts from its first update on, and its parts."""
+    kernels = RateUsed(0.1, name="kernels")
+    biases = RateUsed(0.01, name="biases")
+    both = keras.optimizers.MultiOptimizer(
+        lambda variable: biases if variable.path.endswith("bias") else kernels
+    )
+    return both, kernels, biases
+
+
+class AssignToParts(keras.callbacks.Callback):
+    """Sets the rate of each part after each batch."""
+
+    def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002
+        optimizer = self.model.optimizer
+        for part in getattr(optimizer, "inner_optimizer", optimizer).optimizers:
+            part.learning_rate = float(part.learning_rate.numpy()) * 0.9
+
+
+@needs_multi_optimizer
+@pytest.mark.parametrize("scales", [False, True], ids=["plain", "loss scale"])
+@pytest.mark.parametrize("log_freq", ["batch", 3, "epoch"])
+def test_several_optimizers_by_a_function(offline_run, read_back, log_freq, scales):
+    both, *parts = two_by_function()
+    model = counting_model(keras.optimizers.LossScaleOptimizer(both) if scales else both)
+    run = offline_run()
+    logger = WandbMetricsLogger(log_freq, run=run)
+    fit(model, callbacks=[AssignToParts(), logger], epochs=3)
+
+    written = read_back(run)
+    for part in parts:
+        assert_rates_used(written, used_rates(part, 30), f"learning_rate/{part.name}")
+    assert written.column("epoch/learning_rate") == written.column("batch/learning_rate") == []
+
+
+class Wrapper(keras.optimizers.Optimizer):
+    """Updates by another optimizer, and shows that one's rate: its own is never used."""
+
+    def __init__(self, inner):
+        super().__init__(learning_rate=0.0)
+        self.inner = inner
+
+    @property
+    def learning_rate(self):
+        return self.inner.learning_rate
+
+    def build(self, variables):
+        self.inner.build(variables)
+        super().build(variables)
+
+    def apply(self, grads, trainable_variables=None):
+        self.inner.apply(grads, trainable_variables)
+        self._iterations.assign_add(1)
+
+
+@pytest.mark.parametrize("log_freq", ["batch", "epoch"])
+def test_rate_of_an_optimizer_that_wraps_another_is_never_its_own(offline_run, read_back, log_freq):
+    model = counting_model(Wrapper(keras.optimizers.SGD(0.25)))
+    run = offline_run()
+    fit(model, callbacks=[WandbMetricsLogger(log_freq, run=run)], epochs=2)
+
+    assert set(read_back(run).column(f"{log_freq}/learning_rate")) <= {0.25}
 
 
 def test_optimizers_in_attributes_of_the_model(offline_run, read_back):

@@ -44,13 +44,11 @@ class CheckpointRecorder:
             UnserializableModelError: If the whole model can never be saved.
         """
         prepare_saving()
-        needed = self._format.needs_configuration and self._objects is not None
-        if needed and self._overridden_method(model) is None:
+        if self._format.needs_configuration and self._overridden_method(model) is None:
             try:
                 serialize_model(model)
             except UnserializableModelError as error:
-                # The configuration of a model that is not built may become serializable later.
-                if model.built or isinstance(error.cause, NotImplementedError | TypeError):
+                if self._is_final(error.cause, model):
                     raise
 
     def record(
@@ -116,6 +114,14 @@ class CheckpointRecorder:
         if method is not None and is_overridden(model, method):
             return f"{type(model).__name__} has a `{method}` of its own"
         return None
+
+    def _is_final(self, cause: Exception, model: Any) -> bool:
+        """Returns whether a model that Keras could not serialize before training never will be."""
+        if self._objects is None:
+            # Keras' own writer may take more values than this, but nothing from such a method.
+            return isinstance(cause, NotImplementedError)
+        # The configuration of a model that is not built may become serializable later.
+        return model.built or isinstance(cause, NotImplementedError | TypeError)
 
     def _report_blocking(self, reason: str) -> None:
         if not self._blocking_was_reported:

@@ -47,10 +47,12 @@ class OptimizerRate:
     ) -> None:
         self._optimizer = unwrap_optimizer(optimizer)
         self._setting = learning_rate_setting(self._optimizer)
-        self._may_skip = self._optimizer is not optimizer
         counting = counting_optimizer(model) if in_fit else None
         known = [] if counting is None else [unwrap_optimizer(counting), *parts_of(counting)]
         self._once_a_batch = any(each is self._optimizer for each in known)
+        # What scales the loss is around it, or around the optimizer that it is a part of.
+        scaled = counting if self._once_a_batch else optimizer
+        self._may_skip = unwrap_optimizer(scaled) is not scaled
         # Keras' own step does not use an optimizer in an attribute; a callback may.
         self._is_idle = counting is not None and not self._once_a_batch
         self._rate = rate_of(self._optimizer, model, batch_wise=batch_wise)

@@ -2,12 +2,18 @@
 
 import sys
 from functools import partial
+from operator import is_not
 from typing import Any, Final, NamedTuple
 
 import wandb
 
 from wk_core.compat.keras.flavour import backend
-from wk_core.compat.keras.optimizers import find_optimizers, is_optimizer, parts_of
+from wk_core.compat.keras.optimizers import (
+    awaits_parts,
+    find_optimizers,
+    is_optimizer,
+    parts_of,
+)
 from wk_core.compat.keras.training import state_is_in_variables, sync_state
 from wk_metrics.learning_rate.optimizer_rate import OptimizerRate
 from wk_metrics.learning_rate.rates import LazyValue
@@ -49,7 +55,7 @@ class LearningRates:
         self._model = model
         self._batch_wise = batch_wise
         self._in_fit = in_fit
-        self._main: Any = None
+        self._main: list[Any] = []
         self._periods: tuple[_Period, ...] = (_Period(0, {}, must_be_read=False),)
         self._read: dict[int, dict[str, LazyValue]] = {}
         self._of_epoch: dict[str, LazyValue] | None = None
@@ -59,8 +65,10 @@ class LearningRates:
 
     @property
     def are_outdated(self) -> bool:
-        """Whether the model was compiled with another optimizer since the last `refresh`."""
-        return getattr(self._model, "optimizer", None) is not self._main
+        """Whether the model has another optimizer, or more of them, since the last `refresh`."""
+        main = _main_optimizers(self._model)
+        # Not `==`, which a class of the user's may override.
+        return len(main) != len(self._main) or any(map(is_not, main, self._main))
 
     def refresh_after(self, first: int, last: int) -> None:
         """Looks up, at the end of an execution, whether another optimizer has trained it.
@@ -85,7 +93,7 @@ class LearningRates:
             afterwards: Whether a new optimizer may already have been applied.
             trained: The number of batches that a new optimizer has trained, from `next_batch` on.
         """
-        main = getattr(self._model, "optimizer", None)
+        main, *parts = _main_optimizers(self._model)
         if main is not None and not is_optimizer(main):
             self._warn_unknown("learning_rate", f"{type(main).__name__} has none that shows")
         before, rates = self._periods[-1].rates, dict[str, OptimizerRate]()
@@ -96,13 +104,14 @@ class LearningRates:
                 rate = self._rate_of(key, optimizer, next_batch, is_new=afterwards, trained=trained)
             if rate is not None:
                 rates[key] = rate
-        if rates != before:
-            self.must_be_read = any(rate.must_be_read for rate in rates.values())
+        must_be_read = awaits_parts(main) or any(rate.must_be_read for rate in rates.values())
+        if rates != before or must_be_read != self.must_be_read:
+            self.must_be_read = must_be_read
             self._periods = (*self._periods, _Period(next_batch, rates, self.must_be_read))
         for key, rate in before.items():
             if rates.get(key) is not rate:
                 rate.close()
-        self._main = main  # last: until here, `are_outdated` is true
+        self._main = [main, *parts]  # last: until here, `are_outdated` is true
 
     def start_epoch(self) -> None:
         """Looks up the optimizers and their counts; to be called when an epoch begins."""
@@ -125,7 +134,7 @@ class LearningRates:
         """
         sync_state(self._model)
         if self.are_outdated:
-            self.refresh(first, afterwards=True)
+            self.refresh(first, afterwards=True, trained=last + 1 - first)
         found = {key: self._safely(key, rate.read, last + 1 - first) for key, rate in self._all}
         self._read[first] = _known(found)
 
@@ -151,10 +160,12 @@ class LearningRates:
     @property
     def may_change(self) -> bool:
         """Whether a rate is known only right after its update; if so, call `record_updates`."""
-        return any(rate.may_change for _, rate in self._all)
+        return awaits_parts(self._main[0]) or any(rate.may_change for _, rate in self._all)
 
     def record_updates(self) -> None:
         """Keeps, in the training thread, the rates of the execution that has just ended."""
+        if self.are_outdated:
+            self.refresh(afterwards=True)
         for key, rate in self._all:
             self._safely(key, rate.record_update)
 
@@ -228,14 +239,22 @@ def optimizers_by_key(model: Any) -> dict[str, Any]:
 
     The key is `learning_rate` for the optimizer of `compile`, and `learning_rate/<name>` for the
     parts of a `MultiOptimizer` and for optimizers in attributes of the model, such as the two
-    optimizers of a GAN.
+    optimizers of a GAN. A `MultiOptimizer` whose parts are not known yet is left out.
     """
     found = {}
     for place, optimizer in find_optimizers(model).items():
         key = "learning_rate" if place == "optimizer" else f"learning_rate/{place}"
+        if awaits_parts(optimizer):
+            continue
         parts = parts_of(optimizer)
         found.update({f"{key}/{part.name}": part for part in parts} or {key: optimizer})
     return found
+
+
+def _main_optimizers(model: Any) -> list[Any]:
+    """Returns the optimizer of `compile`, which may be None, and its parts."""
+    main = getattr(model, "optimizer", None)
+    return [main, *parts_of(main)]
 
 
 def _loses_state() -> bool:

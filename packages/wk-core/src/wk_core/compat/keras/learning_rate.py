@@ -38,9 +38,15 @@ def count_dtype(optimizer: Any) -> str:
 
 
 def overrides_rate_lookup(optimizer: Any) -> bool:
-    """Returns whether a class of the user's overrides how an update finds its rate."""
-    own = getattr(keras.optimizers.Optimizer, _LOOKUP, None)
-    return own is not None and getattr(type(optimizer), _LOOKUP, own) is not own
+    """Returns whether a class of the user's overrides how an update, or a reader, finds its rate.
+
+    A class that wraps another optimizer shows that one's rate, and does not use the one it holds.
+    """
+    base, kind = keras.optimizers.Optimizer, type(optimizer)
+    return isinstance(optimizer, base) and any(
+        getattr(kind, name, None) is not getattr(base, name, None)
+        for name in (_LOOKUP, "learning_rate")
+    )
 
 
 @stands_on(

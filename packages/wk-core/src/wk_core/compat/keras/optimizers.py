@@ -13,6 +13,7 @@ from wk_core.compat.keras.flavour import keras, optimizer_parts
 from wk_core.compat.keras.training import read_scalar
 
 __all__ = [
+    "awaits_parts",
     "batches_trained",
     "build_optimizer",
     "counting_optimizer",
@@ -62,7 +63,15 @@ def find_optimizers(model: Any) -> dict[str, Any]:
 
 def parts_of(optimizer: Any) -> list[Any]:
     """Returns the optimizers among which a `MultiOptimizer` divides the variables; else none."""
-    return optimizer_parts(unwrap_optimizer(optimizer))
+    return optimizer_parts(unwrap_optimizer(optimizer)) or []
+
+
+def awaits_parts(optimizer: Any) -> bool:
+    """Returns whether an optimizer divides the variables among others that are not known yet.
+
+    It has no rate of its own, although it holds one, as Keras' base class does.
+    """
+    return optimizer_parts(unwrap_optimizer(optimizer)) == []
 
 
 def is_optimizer(value: Any) -> bool:

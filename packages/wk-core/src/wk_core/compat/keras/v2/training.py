@@ -77,6 +77,6 @@ def build_metrics(model: Any, batch: Any) -> None:
         model.compiled_metrics.build(outputs, map_structure(keras.backend.constant, batch[1]))
 
 
-def optimizer_parts(optimizer: Any) -> list[Any]:  # noqa: ARG001  Keras 3 looks at it
-    """Returns nothing: Keras 2 has no `MultiOptimizer`."""
-    return []
+def optimizer_parts(optimizer: Any) -> list[Any] | None:  # noqa: ARG001  Keras 3 looks at it
+    """Returns None: Keras 2 has no `MultiOptimizer`."""
+    return None

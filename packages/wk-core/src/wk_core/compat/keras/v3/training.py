@@ -141,7 +141,10 @@ def build_metrics(model: Any, batch: Any) -> None:
         say_missing(build_metrics)
 
 
-def optimizer_parts(optimizer: Any) -> list[Any]:
-    """Returns the optimizers among which a `MultiOptimizer` divides the variables; else none."""
+def optimizer_parts(optimizer: Any) -> list[Any] | None:
+    """Returns the optimizers among which a `MultiOptimizer` divides the variables; else None.
+
+    If a function chooses the optimizer of a variable, there are none until the first update.
+    """
     kind = getattr(keras.optimizers, "MultiOptimizer", None)  # since Keras 3.15
-    return [*optimizer.optimizers] if kind is not None and isinstance(optimizer, kind) else []
+    return [*optimizer.optimizers] if kind is not None and isinstance(optimizer, kind) else None

@@ -14,8 +14,6 @@ from wk_core.compat.keras.optimizers import (
 )
 from wk_testing.versions import needs_multi_optimizer
 
-pytestmark = pytest.mark.backend_free
-
 
 def small_model():
     return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])

@@ -212,8 +212,10 @@ def _entries(holder: Any) -> Iterator[tuple[str, Any]]:
     """Returns what a model, a layer or a container holds, by name."""
     if isinstance(holder, keras.layers.Layer):
         yield "optimizer", getattr(holder, "optimizer", None)
+        # On PyTorch, attributes that are layers or models lie in `_modules`.
+        attributes = {**vars(holder), **vars(holder).get("_modules", {}), "_modules": None}
         # Keras' own names for what has another one, too, begin so.
-        yield from sorted(vars(holder).items(), key=lambda entry: entry[0].startswith("_"))
+        yield from sorted(attributes.items(), key=lambda entry: entry[0].startswith("_"))
         for layer in holder._flatten_layers(include_self=False, recursive=False):
             yield layer.name, layer
         return

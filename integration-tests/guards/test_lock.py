@@ -14,7 +14,7 @@ def test_lock_is_green(tmp_path: Path) -> None:
 
 def test_stale_lock_goes_red(tmp_path: Path) -> None:
     root = copy_workspace(tmp_path)
-    replace(root / "packages/wk-core/pyproject.toml", '"wandb>=0.31"', '"wandb>=0.30"')
+    replace(root / "packages/wk-core/pyproject.toml", '"wandb>=0.25"', '"wandb>=0.30"')
     result = run_on(root, "uv", "lock", "--check")
     assert result.returncode != 0
     assert "needs to be updated" in result.stdout

@@ -82,6 +82,7 @@ def keep_known(artifact: wandb.Artifact) -> None:
 
 
 @stands_on(
+    "run._public_api",
     "run._assert_can_log_artifact",
     "artifact._source_entity",
     why="before it takes an artifact, wandb asks the server for the type of earlier versions. "
@@ -103,9 +104,10 @@ def log_without_asking(run: wandb.Run) -> None:
         return
     leave_out_descriptions(run)
     check = getattr(run, "_assert_can_log_artifact", None)
-    if check is None:
+    if check is None or not hasattr(run, "_public_api"):
         say_missing(log_without_asking)
         return
+    run._public_api()  # asks the server about the key, which answers now; kept for the run's calls
 
     def check_source(artifact: wandb.Artifact) -> None:
         if getattr(artifact, "_source_entity", None) is not None:

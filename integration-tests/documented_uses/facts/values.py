@@ -7,8 +7,9 @@ from typing import Any, Final
 import numpy as np
 
 _LONG: Final = 16
+# In two places wandb puts random names, which may have no digit.
 _DIGEST: Final = re.compile(
-    r"(?<=/t_)[0-9a-z]{8}|(?<![0-9a-z])(?=[0-9a-z]*\d)[0-9a-z]{8,}(?![0-9a-z])"
+    r"(?<=/t_)[0-9a-z]{8}|(?<=serialized_data/1_)[0-9a-z]{8}|(?<![0-9a-z])(?=[0-9a-z]*\d)[0-9a-z]{8,}(?![0-9a-z])"
 )
 
 

@@ -9,6 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from wk_testing.client import quiet_client
+
 
 def main() -> None:
     """Runs the uses that are asked for; writes their facts, or says what differs."""
@@ -48,10 +50,7 @@ def prepare_environment(directory: Path) -> None:
     """Keeps W&B offline and quiet, and what it writes in a directory."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["WANDB_MODE"] = "offline"
-    os.environ["WANDB_SILENT"] = "true"
-    os.environ["WANDB_ERROR_REPORTING"] = "false"
-    for name in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
-        os.environ[name] = str(directory)
+    quiet_client(directory)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from wk_testing.client import quiet_client
+
 
 def main() -> None:
     """Runs a campaign and prints the table of the docs."""
@@ -43,10 +45,7 @@ def prepare_environment(directory: Path) -> None:
     """Has this process and the writers use TensorFlow, and keep what they write together."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    os.environ["WANDB_SILENT"] = "true"
-    os.environ["WANDB_ERROR_REPORTING"] = "false"
-    for name in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
-        os.environ[name] = str(directory)
+    quiet_client(directory)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,11 @@ the connection with all that it has not read, the order to end included. Most of
 history that was read and is no longer needed.
 """
 
+import os
 import signal
 import threading
 import warnings
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -24,6 +26,18 @@ def history(run: Any, **choice: Any) -> list[dict[str, Any]]:
     scan = run.scan_history(**choice)
     _read.append(scan)
     return list(scan)
+
+
+def quiet_client(directory: Path) -> None:
+    """Keeps wandb quiet in this process and in those it starts, and what it writes together.
+
+    Args:
+        directory: Where its caches and its configuration go.
+    """
+    os.environ["WANDB_SILENT"] = "true"
+    os.environ["WANDB_ERROR_REPORTING"] = "false"
+    for name in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
+        os.environ[name] = str(directory)
 
 
 def end_client() -> None:

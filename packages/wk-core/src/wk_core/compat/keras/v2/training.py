@@ -15,6 +15,8 @@ __all__ = [
     "loss_tracker",
     "optimizer_parts",
     "own_direction",
+    "scale_in_step",
+    "skips_overflows",
     "steps_per_execution",
     "training_loss",
     "training_outputs",
@@ -66,6 +68,17 @@ def loss_scale(optimizer: Any) -> float:
     """Returns the factor that mixed precision puts on the loss, so that no gradient vanishes."""
     wrapper = keras.mixed_precision.LossScaleOptimizer
     return float(optimizer.loss_scale) if isinstance(optimizer, wrapper) else 1.0
+
+
+def scale_in_step(optimizer: Any) -> Any:  # noqa: ARG001  Keras 3 looks at it
+    """Returns 1: gradients are unscaled before an optimizer is given them."""
+    return 1.0
+
+
+def skips_overflows(optimizer: Any) -> bool:
+    """Returns whether an optimizer skips an update whose gradients are not finite."""
+    wrapper = keras.mixed_precision.LossScaleOptimizer
+    return isinstance(optimizer, wrapper) and bool(optimizer.dynamic)
 
 
 def build_metrics(model: Any, batch: Any) -> None:

@@ -15,6 +15,8 @@ __all__ = [
     "loss_tracker",
     "optimizer_parts",
     "own_direction",
+    "scale_in_step",
+    "skips_overflows",
     "steps_per_execution",
     "training_loss",
     "training_outputs",
@@ -120,6 +122,20 @@ def has_compiled_loss(model: Any) -> bool:
 def loss_scale(optimizer: Any) -> float:
     """Returns the factor that mixed precision puts on the loss, so that no gradient vanishes."""
     return float(keras.ops.convert_to_numpy(optimizer.scale_loss(keras.ops.ones(()))))
+
+
+def scale_in_step(optimizer: Any) -> Any:
+    """Returns the factor that the gradients which an optimizer is given still have.
+
+    Within a step it is a tensor where it changes; else a number.
+    """
+    scale = getattr(optimizer, "scale_loss", None)  # an optimizer of the user's may have none
+    return 1.0 if scale is None else scale(1.0)
+
+
+def skips_overflows(optimizer: Any) -> bool:
+    """Returns whether an optimizer skips an update whose gradients are not finite."""
+    return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
 
 @stands_on(

@@ -1,0 +1,1 @@
+"""Gradients of the training's own steps, taken inside them."""

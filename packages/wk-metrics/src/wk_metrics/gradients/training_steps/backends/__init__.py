@@ -1,0 +1,62 @@
+"""A train function that takes statistics of its updates, with one module for each backend."""
+
+from importlib import import_module
+from typing import Any, Protocol
+
+from wk_core.compat.keras.flavour import backend
+from wk_metrics.gradients.training_steps.records import Detail, Updates
+
+
+class ObservedStep(Protocol):
+    """A model's train function that also takes statistics of its updates.
+
+    Attributes:
+        error: Why it cannot take any; None while it can. The step itself runs in any case.
+    """
+
+    error: Exception | None
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Runs Keras' step on the next batches, and returns what that returns."""
+
+    def take(self) -> list[Updates]:
+        """Returns what was taken of the last call, without waiting for the device."""
+
+
+def observed_step(model: Any, optimizers: dict[str, Any], detail: Detail) -> ObservedStep:
+    """Makes a train function of a model that takes statistics.
+
+    Args:
+        model: A model that is compiled, between two executions of its steps.
+        optimizers: The optimizers, by their place in the model.
+        detail: What is taken.
+    """
+    module = import_module(f"{__name__}.{backend()}")
+    made: ObservedStep = module.of_model(model, optimizers, detail)
+    return made
+
+
+def runtime_errors() -> tuple[type[Exception], ...]:
+    """Returns what a step raises while it runs, not while it is traced."""
+    if backend() == "tensorflow":
+        import tensorflow as tf
+
+        return (tf.errors.OpError,)
+    if backend() == "jax":
+        import jax
+
+        return (jax.errors.JaxRuntimeError,)
+    return ()
+
+
+def wait_for(result: Any) -> None:
+    """Waits until the device has finished a step, whose result this is."""
+    if backend() == "jax":
+        import jax
+
+        jax.block_until_ready(result)  # type: ignore[no-untyped-call]
+    elif backend() == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()

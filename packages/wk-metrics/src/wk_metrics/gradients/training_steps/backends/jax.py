@@ -1,0 +1,192 @@
+"""Statistics of updates on JAX: more outputs of the step, beside the optimizer's variables.
+
+Keras' step is a function of the training state that returns the next state. For the time of a call,
+the optimizer's part of the state is longer by the statistics, which are cut off again before Keras
+sees them: they are in no variable, and waiting for them is up to who reads them.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+from wk_core.compat.keras.flavour import scale_in_step, skips_overflows, steps_per_execution
+from wk_core.compat.keras.saved_objects import trained_variables
+from wk_core.compat.keras.train_function import (
+    Shadow,
+    extended_shardings,
+    second_train_function,
+    shadowed,
+)
+from wk_core.compat.keras.training import is_compiled
+from wk_metrics.gradients.training_steps.bins import BINS
+from wk_metrics.gradients.training_steps.numerics import jax as numerics
+from wk_metrics.gradients.training_steps.records import Detail, Updates, Watched
+from wk_metrics.gradients.training_steps.rows import WeightRows
+
+
+def of_model(model: Any, optimizers: dict[str, Any], detail: Detail) -> "_Step":
+    """Makes a train function of a model that takes statistics."""
+    return _Step(model, optimizers, detail)
+
+
+class _Step:
+    """A train function whose step also returns statistics of its updates.
+
+    Attributes:
+        error: What went wrong in looking; None if nothing did.
+    """
+
+    def __init__(self, model: Any, optimizers: dict[str, Any], detail: Detail) -> None:
+        self.error: Exception | None = None
+        self._train_step = model.train_step
+        self._observers = [
+            _Observer(model, place, optimizer, detail)
+            for place, optimizer in optimizers.items()
+            if trained_variables(optimizer)  # one without is applied by no stateless step
+        ]
+        self._empty = [zeros for each in self._observers for zeros in each.empty]
+        self._taken: list[Any] = []
+        self._function = second_train_function(model, self._shadows(model))
+
+    def __call__(self, state: Any, iterator: Any) -> Any:
+        """Runs Keras' step on the next batches."""
+        trainable, others, own, metrics = state
+        state = trainable, others, [*own, *self._empty], metrics
+        logs, (trainable, others, returned, metrics) = self._function(state, iterator)
+        self._taken = list(returned[len(own) :])
+        if len(self._taken) != len(self._empty) and self.error is None:
+            self.error = ValueError("the model's step does not call its `train_step`")
+        return logs, (trainable, others, list(returned[: len(own)]), metrics)
+
+    def take(self) -> list[Updates]:
+        """Returns what was taken of the last call."""
+        taken = iter(self._taken)
+        return [each.updates(taken) for each in self._observers]
+
+    def _shadows(self, model: Any) -> list[Shadow]:
+        shadows: list[Shadow] = [(model, "train_step", self._observed_step)]
+        if keras.distribution.distribution() is not None:
+            places = [each.place for each in self._observers for _ in each.empty]
+            shadow = extended_shardings(model, places)
+            if shadow is None:
+                self.error = ValueError("this version of Keras places outputs in an unknown way")
+            else:
+                shadows.append(shadow)
+        return shadows
+
+    def _observed_step(self, state: Any, data: Any) -> Any:
+        """Stands for `train_step`; runs when the step is traced."""
+        trainable, others, values, metrics = state
+        own = len(values) - len(self._empty)
+        given = iter(values[own:])
+        for each in self._observers:
+            each.begin([next(given) for _ in each.empty])
+        with shadowed([each.shadow for each in self._observers]):
+            state = trainable, others, values[:own], metrics
+            logs, (trainable, others, values, metrics) = self._train_step(state, data)
+        taken = [one for each in self._observers for one in each.end()]
+        self.error = next((each.error for each in self._observers if each.error), self.error)
+        return logs, (trainable, others, [*values, *taken], metrics)
+
+
+class _Observer:
+    """Looks at the updates of one optimizer.
+
+    Attributes:
+        error: What went wrong in looking; None if nothing did.
+        empty: The statistics of no update.
+    """
+
+    def __init__(self, model: Any, place: str, optimizer: Any, detail: Detail) -> None:
+        self.error: Exception | None = None
+        self._optimizer = optimizer
+        self._detail = detail
+        self._rows = WeightRows(trained_variables(optimizer))
+        self._watched = Watched(place, self._rows.weights, skips_overflows(optimizer))
+        self._apply = optimizer.stateless_apply
+        width = len(self._rows.weights)
+        columns = 1 + width * (2 if detail.weight_norms else 1)
+        shapes = {"steps": (steps_per_execution(model), columns)}
+        if detail.full:
+            shapes |= {"extremes": (width, 3), "counts": (width, BINS), "moved": (width, 2)}
+        self._names = list(shapes)
+        self.empty = [np.zeros(shape, np.float32) for shape in shapes.values()]
+        self._state: list[Any] = []
+        look: Callable[..., list[Any]] = self._look
+        self._compiled_look = look if is_compiled(model) else jax.jit(look)
+
+    @property
+    def place(self) -> Any:
+        """Where the statistics are kept: on each device of the model."""
+        mesh = self._rows.weights[0].value.sharding.mesh
+        return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())  # type: ignore[no-untyped-call]
+
+    @property
+    def shadow(self) -> Shadow:
+        """What stands for the optimizer's method while the step runs."""
+        return self._optimizer, "stateless_apply", self._observed_apply
+
+    def updates(self, taken: Iterator[Any]) -> Updates:
+        """Returns the next of what steps have returned."""
+        tensors = {name: next(taken) for name in self._names}
+        return Updates(self._watched, self._detail, tensors)
+
+    def begin(self, given: list[Any]) -> None:
+        """Begins a step, with the statistics of the steps before it in the same execution."""
+        self._given = self._state = given
+
+    def end(self) -> list[Any]:
+        """Returns the statistics with those of the step."""
+        try:
+            return [each + 0.0 for each in self._state]
+        except jax.errors.UnexpectedTracerError as error:
+            self.error = error  # the update is within a loop or a condition of the user's step
+            return self._given
+
+    def _observed_apply(
+        self, optimizer_variables: Any, grads: Any, trainable_variables: Any
+    ) -> Any:
+        result = self._apply(optimizer_variables, grads, trainable_variables)
+        try:
+            mapping = zip(self._optimizer.variables, optimizer_variables, strict=True)
+            with keras.StatelessScope(state_mapping=list(mapping)):
+                scale = jnp.asarray(scale_in_step(self._optimizer), jnp.float32)
+            values = grads, list(trainable_variables), list(result[0])
+            # Else XLA may fuse the statistics into the step, and round that differently.
+            values, scale = jax.lax.optimization_barrier(  # type: ignore[no-untyped-call]
+                (values, scale)
+            )
+            self._state = self._compiled_look(self._state, *values, scale)
+        except Exception as error:
+            self.error = error
+        return result
+
+    def _look(
+        self,
+        state: list[Any],
+        gradients: list[Any],
+        before: list[Any],
+        after: list[Any],
+        scale: Any,
+    ) -> list[Any]:
+        rows, gradients, _ = self._rows.given(gradients, self._rows.weights)
+        before, after = [before[row] for row in rows], [after[row] for row in rows]
+        width = len(self._rows.weights)
+        unscale = 1.0 / scale
+        row = [jnp.ones(1), numerics.placed(numerics.norms(gradients) * unscale, rows, width)]
+        if self._detail.weight_norms:
+            row.append(numerics.placed(numerics.norms(before), rows, width))
+        steps = jnp.concatenate([state[0][1:], jnp.concatenate(row)[None]])
+        if not self._detail.full:
+            return [steps]
+        moved = numerics.norms([new - old for new, old in zip(after, before, strict=True)])
+        full = (
+            jnp.stack([numerics.extremes(each, unscale) for each in gradients]),
+            jnp.stack([numerics.counts(each, unscale) for each in gradients]),
+            jnp.stack([moved, numerics.norms(before)], 1),
+        )
+        return [steps, *(numerics.placed(each, rows, width) for each in full)]

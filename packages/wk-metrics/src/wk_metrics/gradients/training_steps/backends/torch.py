@@ -1,0 +1,66 @@
+"""Statistics of updates on PyTorch: tensors that are kept beside the step."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from wk_core.compat.keras.flavour import scale_in_step
+from wk_metrics.gradients.training_steps.backends.observer import Observer, StepOfObservers
+from wk_metrics.gradients.training_steps.numerics import torch as numerics
+from wk_metrics.gradients.training_steps.records import Detail
+from wk_metrics.gradients.training_steps.rows import Given
+
+
+def of_model(model: Any, optimizers: dict[str, Any], detail: Detail) -> StepOfObservers:
+    """Makes a train function of a model that takes statistics."""
+    observers = [_Observer(model, place, each, detail) for place, each in optimizers.items()]
+    return StepOfObservers(model, observers)
+
+
+class _Observer(Observer):
+    """Keeps the statistics of each update."""
+
+    def __init__(self, model: Any, place: str, optimizer: Any, detail: Detail) -> None:
+        self._steps: list[Any] = []
+        self._last: dict[str, Any] = {}
+        super().__init__(model, place, optimizer, detail)
+
+    def clear(self) -> None:
+        """Forgets what was taken."""
+        self._steps, self._last = [], {}
+
+    def _tensors(self) -> dict[str, Any] | None:
+        return {"steps": torch.stack(self._steps), **self._last} if self._steps else None
+
+    def _make_state(self, width: int) -> None:
+        self._width = width
+
+    @torch.no_grad()
+    def _look(self, given: Given) -> Sequence[Any]:
+        weights = [weight.value.detach() for weight in given.weights]
+        unscale = 1.0 / scale_in_step(self.optimizer)
+        norms = self._placed(numerics.norms(given.gradients) * unscale, given)
+        row = [torch.ones(1, device=norms.device), norms]
+        if self._detail.weight_norms:
+            row.append(self._placed(numerics.norms(weights), given))
+        self._steps.append(torch.cat(row))
+        if not self._detail.full:
+            return weights
+        self._keep(
+            "extremes", [numerics.extremes(each, unscale) for each in given.gradients], given
+        )
+        self._keep("counts", [numerics.counts(each, unscale) for each in given.gradients], given)
+        return [weight.clone() for weight in weights]
+
+    @torch.no_grad()
+    def _look_after(self, given: Given, before: Sequence[Any]) -> None:
+        after = [weight.value.detach() for weight in given.weights]
+        moved = numerics.norms([new - old for new, old in zip(after, before, strict=True)])
+        self._keep("moved", list(torch.stack([moved, numerics.norms(before)], 1)), given)
+
+    def _keep(self, name: str, values: list[Any], given: Given) -> None:
+        self._last[name] = self._placed(torch.stack(values), given)
+
+    def _placed(self, values: Any, given: Given) -> Any:
+        return numerics.placed(values, given.rows, self._width)

@@ -1,0 +1,102 @@
+"""Statistics of gradients in TensorFlow's operations, in a graph, under XLA or eagerly."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from wk_metrics.gradients.training_steps.bins import BINS, EXPONENTS, LOWEST
+from wk_metrics.gradients.training_steps.records import ABSENT, SAMPLE
+
+
+class Values(NamedTuple):
+    """The values of a gradient.
+
+    Attributes:
+        present: Those that were computed, in 32 bits or more, flat.
+        absent: The number of zeros besides, of an embedding's rows that the batch did not use.
+    """
+
+    present: Any
+    absent: Any
+
+
+def values_of(gradient: Any, *, with_xla: bool) -> Values:
+    """Returns the values of a gradient, with repeated rows of an embedding added up."""
+    if not isinstance(gradient, tf.IndexedSlices):
+        return Values(_flat(gradient), 0)
+    if with_xla:  # has no shapes that depend on values
+        return Values(_flat(tf.convert_to_tensor(gradient)), 0)
+    rows, place = tf.unique(gradient.indices)
+    summed = _flat(tf.math.unsorted_segment_sum(gradient.values, place, tf.size(rows)))
+    size = tf.reduce_prod(tf.cast(gradient.dense_shape, tf.int32))
+    return Values(summed, size - tf.size(summed))
+
+
+def norms(tensors: Sequence[Any]) -> Any:
+    """Returns the norms of flat tensors, shape (tensors,)."""
+    return tf.sqrt(2.0 * tf.stack([tf.cast(tf.nn.l2_loss(each), tf.float32) for each in tensors]))
+
+
+def extremes(values: Values, unscale: Any) -> Any:
+    """Returns the least and largest finite value, and the number of others, shape (3,)."""
+    present, absent = values
+    finite = tf.math.is_finite(present)
+    zero = tf.cast(tf.greater(absent, 0), tf.float32)  # an absent value is 0
+    least = tf.reduce_min(tf.where(finite, present, present.dtype.max)) * unscale
+    largest = tf.reduce_max(tf.where(finite, present, present.dtype.min)) * unscale
+    least = tf.where(zero > 0, tf.minimum(least, 0.0), least)
+    largest = tf.where(zero > 0, tf.maximum(largest, 0.0), largest)
+    others = tf.reduce_sum(tf.cast(tf.logical_not(finite), tf.float32))
+    return tf.stack([least, largest, others])
+
+
+def counts(values: Values, unscale: Any) -> Any:
+    """Returns the numbers of finite values in the fixed bins, shape (BINS,)."""
+    present, absent = values
+    total = tf.cast(tf.size(present) + absent, tf.float32)
+    sample = _sample(present) * unscale
+    bits = tf.bitcast(sample, tf.int32)
+    exponent = tf.bitwise.bitwise_and(tf.bitwise.right_shift(bits, 23), 255) - 127
+    size = tf.minimum(exponent - LOWEST, EXPONENTS - 1)
+    index = tf.where(bits < 0, EXPONENTS - 1 - size, EXPONENTS + 1 + size)
+    index = tf.where(exponent < LOWEST, EXPONENTS, index)
+    index = tf.where(tf.math.is_finite(sample), index, BINS)
+    # Not `tf.math.bincount`: its size is no constant, which XLA needs.
+    found = tf.raw_ops.DenseBincount(
+        input=index, size=tf.constant(BINS + 1), weights=tf.zeros([0], tf.float32)
+    )[:BINS]
+    if isinstance(absent, int):
+        return found
+    zeros = tf.one_hot(EXPONENTS, BINS)
+    share = tf.cast(tf.size(present), tf.float32) / total  # of what a sample of all would count
+    sampled = tf.minimum(total, float(SAMPLE))
+    scale = sampled * share / tf.maximum(tf.cast(tf.size(sample), tf.float32), 1.0)
+    return found * scale + zeros * sampled * (1.0 - share)
+
+
+def placed(values: Any, rows: Sequence[int], width: int) -> Any:
+    """Returns a vector or matrix with `values` in some of its `width` rows, `ABSENT` elsewhere."""
+    if list(rows) == list(range(width)):
+        return values
+    numbers = {row: number for number, row in enumerate(rows)}
+    other = tf.fill([1, *values.shape[1:]], ABSENT)
+    index = [numbers.get(row, len(rows)) for row in range(width)]
+    return tf.gather(tf.concat([values, other], 0), index)
+
+
+def _flat(tensor: Any) -> Any:
+    flat = tf.reshape(tensor, [-1])
+    return flat if flat.dtype == tf.float32 else tf.cast(flat, tf.float32)
+
+
+def _sample(values: Any) -> Any:
+    """Returns at most `SAMPLE` values, as far apart as an odd number.
+
+    Sizes of layers are even, mostly: an even distance would meet the same units again and again.
+    """
+    size = values.shape[0]
+    if size is not None:
+        return values if size <= SAMPLE else values[:: -(-size // SAMPLE) | 1]
+    distance = tf.bitwise.bitwise_or(tf.maximum(-(-tf.size(values) // SAMPLE), 1), 1)
+    return values[::distance]

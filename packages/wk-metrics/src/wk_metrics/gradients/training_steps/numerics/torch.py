@@ -1,0 +1,59 @@
+"""Statistics of gradients in PyTorch's operations."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from wk_metrics.gradients.training_steps.bins import BINS, EXPONENTS, LOWEST
+from wk_metrics.gradients.training_steps.records import ABSENT, SAMPLE
+
+
+def norms(tensors: Sequence[Any]) -> Any:
+    """Returns the norms of tensors, shape (tensors,)."""
+    return torch.stack([torch.linalg.vector_norm(_floats(each)) for each in tensors])
+
+
+def extremes(gradient: Any, unscale: Any) -> Any:
+    """Returns the least and largest finite value, and the number of others, shape (3,)."""
+    values = _floats(gradient)
+    finite = torch.isfinite(values)
+    limit = torch.finfo(values.dtype).max
+    least = torch.where(finite, values, limit).min() * unscale
+    largest = torch.where(finite, values, -limit).max() * unscale
+    return torch.stack([least, largest, (~finite).sum().float()])
+
+
+def counts(gradient: Any, unscale: Any) -> Any:
+    """Returns the numbers of finite values in the fixed bins, shape (BINS,)."""
+    sample = _sample(_floats(gradient).reshape(-1)) * unscale
+    bits = sample.contiguous().view(torch.int32)
+    exponent = ((bits >> 23) & 255) - 127
+    size = (exponent - LOWEST).clamp(max=EXPONENTS - 1)
+    index = torch.where(bits < 0, EXPONENTS - 1 - size, EXPONENTS + 1 + size)
+    index = torch.where(exponent < LOWEST, EXPONENTS, index)
+    index = torch.where(torch.isfinite(sample), index, BINS)
+    return torch.bincount(index, minlength=BINS + 1)[:BINS].float()
+
+
+def placed(values: Any, rows: Sequence[int], width: int) -> Any:
+    """Returns a vector or matrix with `values` in some of its `width` rows, `ABSENT` elsewhere."""
+    if list(rows) == list(range(width)):
+        return values
+    whole = torch.full((width, *values.shape[1:]), ABSENT, device=values.device)
+    whole[list(rows)] = values
+    return whole
+
+
+def _floats(tensor: Any) -> Any:
+    dense = tensor.coalesce().to_dense() if tensor.is_sparse else tensor
+    return dense.detach().float()
+
+
+def _sample(values: Any) -> Any:
+    """Returns at most `SAMPLE` values, as far apart as an odd number.
+
+    Sizes of layers are even, mostly: an even distance would meet the same units again and again.
+    """
+    size = values.shape[0]
+    return values if size <= SAMPLE else values[:: -(-size // SAMPLE) | 1]

@@ -3,7 +3,7 @@
 import abc
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import wandb
 
@@ -25,7 +25,7 @@ class PeriodicLogger(RunCallback, keras.callbacks.Callback):  # type: ignore[mis
         every: The number of epochs from one row to the next.
     """
 
-    _session: "_Session"
+    _session: "EpochSession"
 
     def __init__(self, prefix: str, *, run: wandb.Run | None, every: int) -> None:
         super().__init__()
@@ -37,8 +37,9 @@ class PeriodicLogger(RunCallback, keras.callbacks.Callback):  # type: ignore[mis
     def _new_source(self) -> RowSource:
         """Returns a new row source."""
 
-    def _begin_session(self, run: wandb.Run) -> "_Session":
-        return _Session(run, self._prefix, self._new_source(), type(self).__name__)
+    def _begin_session(self, run: wandb.Run) -> "EpochSession":
+        name = type(self).__name__
+        return _Session(run, self._prefix, self._new_source(), name, every=self._every)
 
     @property
     def _is_in_fit(self) -> bool:
@@ -51,7 +52,7 @@ class PeriodicLogger(RunCallback, keras.callbacks.Callback):  # type: ignore[mis
             ValueError: If the model or the data do not fit.
         """
         check_alone(self, self.model)
-        self._session.begin_fit(self.model)
+        self._session.begin_fit(self.model, self.params)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Finds the number of the epoch in the whole training."""
@@ -59,11 +60,31 @@ class PeriodicLogger(RunCallback, keras.callbacks.Callback):  # type: ignore[mis
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Logs a row if the epoch is due."""
-        self._session.end_epoch(epoch, every=self._every)
+        self._session.end_epoch(epoch)
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Waits until everything is logged."""
         self._session.end_fit()
+
+
+class EpochSession(Protocol):
+    """What belongs to a callback that logs at the ends of epochs, and one run."""
+
+    @property
+    def is_in_fit(self) -> bool:
+        """Whether a `fit` is running."""
+
+    def begin_fit(self, model: Any, params: Mapping[str, Any] | None) -> None:
+        """Begins a `fit`, after ending an earlier one that was interrupted."""
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Begins an epoch."""
+
+    def end_epoch(self, epoch: int) -> None:
+        """Logs what is due at the end of an epoch."""
+
+    def end_fit(self) -> None:
+        """Waits until everything is logged."""
 
 
 class _Session:
@@ -74,10 +95,14 @@ class _Session:
         prefix: The prefix of the keys.
         source: The row source.
         name: The callback's class, for messages.
+        every: The number of epochs from one row to the next.
     """
 
-    def __init__(self, run: wandb.Run, prefix: str, source: RowSource, name: str) -> None:
+    def __init__(
+        self, run: wandb.Run, prefix: str, source: RowSource, name: str, *, every: int
+    ) -> None:
         self._run = run
+        self._every = every
         self._source = source
         self._name = name
         self._rows: AsyncLogger | None = None
@@ -91,7 +116,7 @@ class _Session:
         """Whether a `fit` is running."""
         return self._rows is not None
 
-    def begin_fit(self, model: Any) -> None:
+    def begin_fit(self, model: Any, params: Mapping[str, Any] | None) -> None:  # noqa: ARG002
         """Begins a `fit`, after ending an earlier one that was interrupted."""
         self.end_fit()
         self._epochs.begin_fit()
@@ -103,11 +128,11 @@ class _Session:
         """Finds the number of the epoch in the whole training."""
         self._epochs.begin(epoch)
 
-    def end_epoch(self, epoch: int, *, every: int) -> None:
+    def end_epoch(self, epoch: int) -> None:
         """Counts the epoch, and logs a row every so many epochs of the whole training."""
         number = self._epochs.number(epoch)
         self._epochs.end(epoch)
-        if self._rows is not None and (number + 1) % every == 0:
+        if self._rows is not None and (number + 1) % self._every == 0:
             self._rows.log(partial(_row, number, self._source.take(number)))
 
     def end_fit(self) -> None:

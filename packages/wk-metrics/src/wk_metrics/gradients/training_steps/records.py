@@ -108,7 +108,7 @@ class Updates:
         NaN for a weight whose norm was 0.
         """
         moved, norms = as_array(self._tensors["moved"]).astype(np.float64).T
-        ratios = np.full_like(moved, np.nan)
+        ratios: npt.NDArray[np.float64] = np.full_like(moved, np.nan)
         np.divide(moved, norms, out=ratios, where=norms > 0.0)
         return ratios
 

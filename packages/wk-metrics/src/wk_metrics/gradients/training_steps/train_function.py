@@ -2,7 +2,7 @@
 
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Protocol
 
@@ -28,7 +28,7 @@ class Watcher(Protocol):
         details: What it may want of an execution.
     """
 
-    details: list[Detail]
+    details: Sequence[Detail]
 
     def wanted(self, first: int) -> Detail | None:
         """Returns what to take in the execution that begins with batch `first` of the epoch.
@@ -51,14 +51,18 @@ class WatchedTrainFunction:
 
     Args:
         model: The model, whose `fit` is about to begin.
+        every: The number of executions from one whose norms are taken to the next; None to find
+            out.
+
+    Attributes:
         pace: How often the norms are taken.
     """
 
-    def __init__(self, model: Any, pace: Pace) -> None:
+    def __init__(self, model: Any, every: int | None) -> None:
         callbacks = current_callback_list()
         self._model = weakref.ref(model)
         self._callbacks = None if callbacks is None else weakref.ref(callbacks)
-        self._pace = pace
+        self.pace = Pace(every)
         self._watchers: list[Watcher] = []
         self._first: int | None = None
         self._is_available = True
@@ -67,12 +71,19 @@ class WatchedTrainFunction:
             weakref.finalize(callbacks, self._leave)
 
     @classmethod
-    def of(cls, model: Any, pace: Pace) -> "WatchedTrainFunction":
-        """Returns the one that this `fit` of the model uses, and puts it in place if it is new."""
+    def of(cls, model: Any, every: int | None) -> "WatchedTrainFunction":
+        """Returns the one that this `fit` of the model uses, and puts it in place if it is new.
+
+        Args:
+            model: The model.
+            every: As for the class; of several callbacks that say it, the least counts.
+        """
         present = model.train_function
-        if isinstance(present, cls) and present._belongs_to(current_callback_list()):
-            return present
-        return cls(model, pace)
+        if not (isinstance(present, cls) and present._belongs_to(current_callback_list())):
+            return cls(model, every)
+        given = [number for number in (every, present.pace.every) if number is not None]
+        present.pace = Pace(min(given, default=None))
+        return present
 
     def add(self, watcher: Watcher) -> None:
         """Adds a watcher."""
@@ -101,17 +112,17 @@ class WatchedTrainFunction:
         if first is None or not self._is_available:
             return self._plain(*arguments)
         wanted = self._wanted(first)
-        timed = self._pace.is_timing and (wanted is None or not wanted.full)
+        timed = self.pace.is_timing and (wanted is None or not wanted.full)
         start = time.perf_counter()
         result = self._plain(*arguments) if wanted is None else self._look(wanted, first, arguments)
         if timed:
             wait_for(result)
-            self._pace.add(time.perf_counter() - start, watched=wanted is not None)
+            self.pace.add(time.perf_counter() - start, watched=wanted is not None)
         return result
 
     def _wanted(self, first: int) -> Detail | None:
         wanted = _union(watcher.wanted(first) for watcher in self._watchers)
-        is_due = self._pace.is_due()
+        is_due = self.pace.is_due()
         return wanted if wanted is None or wanted.full or is_due else None
 
     def _look(self, wanted: Detail, first: int, arguments: tuple[Any, ...]) -> Any:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from wk_core.compat.keras.flavour import scale_in_step, steps_per_execution
 from wk_core.distribution import replicas_strategy, scope_of
+from wk_metrics.gradients.training_steps.backends.grappler import looked_at
 from wk_metrics.gradients.training_steps.backends.observer import Observer, StepOfObservers
 from wk_metrics.gradients.training_steps.bins import BINS
 from wk_metrics.gradients.training_steps.numerics import tensorflow as numerics
@@ -57,9 +58,11 @@ class _Observer(Observer):
             }
 
     def _look(self, given: Given) -> Sequence[Any]:
-        values = [
-            numerics.values_of(each, with_xla=self._with_xla) for each in self._reduced(given)
-        ]
+        gradients = self._reduced(given)
+        if not self._with_xla:
+            after = self._state["steps"].read_value()
+            gradients = [looked_at(each, after) for each in gradients]
+        values = [numerics.values_of(each, with_xla=self._with_xla) for each in gradients]
         weights = [tf.convert_to_tensor(weight) for weight in given.weights]
         unscale = 1.0 / scale_in_step(self.optimizer)
         norms = numerics.norms([each.present for each in values]) * unscale

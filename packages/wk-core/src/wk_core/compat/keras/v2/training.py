@@ -71,8 +71,8 @@ def loss_scale(optimizer: Any) -> float:
 
 
 def scale_in_step(optimizer: Any) -> Any:  # noqa: ARG001  Keras 3 looks at it
-    """Returns 1: gradients are unscaled before an optimizer is given them."""
-    return 1.0
+    """Returns None: gradients are unscaled before an optimizer is given them."""
+    return None
 
 
 def skips_overflows(optimizer: Any) -> bool:

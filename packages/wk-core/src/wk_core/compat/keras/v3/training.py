@@ -125,12 +125,13 @@ def loss_scale(optimizer: Any) -> float:
 
 
 def scale_in_step(optimizer: Any) -> Any:
-    """Returns the factor that the gradients which an optimizer is given still have.
+    """Returns the factor that the gradients which an optimizer is given still have; None without.
 
     Within a step it is a tensor where it changes; else a number.
     """
-    scale = getattr(optimizer, "scale_loss", None)  # an optimizer of the user's may have none
-    return 1.0 if scale is None else scale(1.0)
+    scale_loss = getattr(optimizer, "scale_loss", None)  # an optimizer of the user's may have none
+    scale = None if scale_loss is None else scale_loss(1.0)
+    return None if isinstance(scale, float) and scale == 1.0 else scale
 
 
 def skips_overflows(optimizer: Any) -> bool:

@@ -154,7 +154,7 @@ class _Observer:
         try:
             mapping = zip(self._optimizer.variables, optimizer_variables, strict=True)
             with keras.StatelessScope(state_mapping=list(mapping)):
-                scale = jnp.asarray(scale_in_step(self._optimizer), jnp.float32)
+                scale = scale_in_step(self._optimizer)
             values = grads, list(trainable_variables), list(result[0])
             # Else XLA may fuse the statistics into the step, and round that differently.
             values, scale = jax.lax.optimization_barrier(  # type: ignore[no-untyped-call]
@@ -174,10 +174,10 @@ class _Observer:
         scale: Any,
     ) -> list[Any]:
         rows, gradients, _ = self._rows.given(gradients, self._rows.weights)
+        values = [numerics.values_of(each, scale) for each in gradients]
         before, after = [before[row] for row in rows], [after[row] for row in rows]
         width = len(self._rows.weights)
-        unscale = 1.0 / scale
-        row = [jnp.ones(1), numerics.placed(numerics.norms(gradients) * unscale, rows, width)]
+        row = [jnp.ones(1), numerics.placed(numerics.norms(values), rows, width)]
         if self._detail.weight_norms:
             row.append(numerics.placed(numerics.norms(before), rows, width))
         steps = jnp.concatenate([state[0][1:], jnp.concatenate(row)[None]])
@@ -185,8 +185,8 @@ class _Observer:
             return [steps]
         moved = numerics.norms([new - old for new, old in zip(after, before, strict=True)])
         full = (
-            jnp.stack([numerics.extremes(each, unscale) for each in gradients]),
-            jnp.stack([numerics.counts(each, unscale) for each in gradients]),
+            jnp.stack([numerics.extremes(each) for each in values]),
+            jnp.stack([numerics.counts(each) for each in values]),
             jnp.stack([moved, numerics.norms(before)], 1),
         )
         return [steps, *(numerics.placed(each, rows, width) for each in full)]

@@ -62,18 +62,18 @@ class _Observer(Observer):
         if not self._with_xla:
             after = self._state["steps"].read_value()
             gradients = [looked_at(each, after) for each in gradients]
-        values = [numerics.values_of(each, with_xla=self._with_xla) for each in gradients]
+        scale = scale_in_step(self.optimizer)
+        values = [numerics.values_of(each, scale, with_xla=self._with_xla) for each in gradients]
         weights = [tf.convert_to_tensor(weight) for weight in given.weights]
-        unscale = 1.0 / scale_in_step(self.optimizer)
-        norms = numerics.norms([each.present for each in values]) * unscale
+        norms = numerics.norms([each.present for each in values])
         row = [[1.0], self._placed(norms, given)]
         if self._detail.weight_norms:
             row.append(self._placed(numerics.norms(weights), given))
         steps = self._state["steps"]
         steps.assign(tf.concat([steps.read_value()[1:], [tf.concat(row, 0)]], 0))
         if self._detail.full:
-            self._assign("extremes", [numerics.extremes(each, unscale) for each in values], given)
-            self._assign("counts", [numerics.counts(each, unscale) for each in values], given)
+            self._assign("extremes", [numerics.extremes(each) for each in values], given)
+            self._assign("counts", [numerics.counts(each) for each in values], given)
         return weights
 
     def _look_after(self, given: Given, before: Sequence[Any]) -> None:

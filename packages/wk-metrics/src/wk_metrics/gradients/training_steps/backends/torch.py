@@ -39,18 +39,17 @@ class _Observer(Observer):
     @torch.no_grad()
     def _look(self, given: Given) -> Sequence[Any]:
         weights = [weight.value.detach() for weight in given.weights]
-        unscale = 1.0 / scale_in_step(self.optimizer)
-        norms = self._placed(numerics.norms(given.gradients) * unscale, given)
+        scale = scale_in_step(self.optimizer)
+        values = [numerics.values_of(each, scale) for each in given.gradients]
+        norms = self._placed(numerics.norms(values), given)
         row = [torch.ones(1, device=norms.device), norms]
         if self._detail.weight_norms:
             row.append(self._placed(numerics.norms(weights), given))
         self._steps.append(torch.cat(row))
         if not self._detail.full:
             return weights
-        self._keep(
-            "extremes", [numerics.extremes(each, unscale) for each in given.gradients], given
-        )
-        self._keep("counts", [numerics.counts(each, unscale) for each in given.gradients], given)
+        self._keep("extremes", [numerics.extremes(each) for each in values], given)
+        self._keep("counts", [numerics.counts(each) for each in values], given)
         return [weight.clone() for weight in weights]
 
     @torch.no_grad()

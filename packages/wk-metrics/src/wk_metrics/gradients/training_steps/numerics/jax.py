@@ -11,25 +11,30 @@ from wk_metrics.gradients.training_steps.bins import BINS, EXPONENTS, LOWEST
 from wk_metrics.gradients.training_steps.records import ABSENT, SAMPLE
 
 
+def values_of(gradient: Any, scale: Any) -> Any:
+    """Returns the values of a gradient over their scale, in 32 bits."""
+    values = _floats(gradient)
+    return values if scale is None else values / scale
+
+
 def norms(tensors: Sequence[Any]) -> Any:
     """Returns the norms of arrays, shape (arrays,)."""
     return jnp.sqrt(jnp.stack([jnp.sum(jnp.square(_floats(each))) for each in tensors]))
 
 
-def extremes(gradient: Any, unscale: Any) -> Any:
+def extremes(values: Any) -> Any:
     """Returns the least and largest finite value, and the number of others, shape (3,)."""
-    values = _floats(gradient)
     finite = jnp.isfinite(values)
     limit = float(np.finfo(np.float32).max)
-    least = jnp.min(jnp.where(finite, values, limit)) * unscale
-    largest = jnp.max(jnp.where(finite, values, -limit)) * unscale
+    least = jnp.min(jnp.where(finite, values, limit))
+    largest = jnp.max(jnp.where(finite, values, -limit))
     others = jnp.sum(jnp.logical_not(finite), dtype=jnp.float32)
     return jnp.stack([least, largest, others])
 
 
-def counts(gradient: Any, unscale: Any) -> Any:
+def counts(values: Any) -> Any:
     """Returns the numbers of finite values in the fixed bins, shape (BINS,)."""
-    sample = _sample(jnp.ravel(_floats(gradient))) * unscale
+    sample = _sample(jnp.ravel(values))
     bits = jax.lax.bitcast_convert_type(sample, jnp.int32)
     exponent = ((bits >> 23) & 255) - 127
     size = jnp.minimum(exponent - LOWEST, EXPONENTS - 1)

@@ -21,16 +21,17 @@ class Values(NamedTuple):
     absent: Any
 
 
-def values_of(gradient: Any, *, with_xla: bool) -> Values:
-    """Returns the values of a gradient, with repeated rows of an embedding added up."""
+def values_of(gradient: Any, scale: Any, *, with_xla: bool) -> Values:
+    """Returns the values of a gradient over their scale; repeated rows of an embedding added up."""
     if not isinstance(gradient, tf.IndexedSlices):
-        return Values(_flat(gradient), 0)
+        return Values(_flat(gradient, scale), 0)
     if with_xla:  # has no shapes that depend on values
-        return Values(_flat(tf.convert_to_tensor(gradient)), 0)
+        return Values(_flat(tf.convert_to_tensor(gradient), scale), 0)
     rows, place = tf.unique(gradient.indices)
-    summed = _flat(tf.math.unsorted_segment_sum(gradient.values, place, tf.size(rows)))
+    summed = tf.math.unsorted_segment_sum(gradient.values, place, tf.size(rows))
+    present = _flat(summed, scale)
     size = tf.reduce_prod(tf.cast(gradient.dense_shape, tf.int32))
-    return Values(summed, size - tf.size(summed))
+    return Values(present, size - tf.size(present))
 
 
 def norms(tensors: Sequence[Any]) -> Any:
@@ -38,24 +39,24 @@ def norms(tensors: Sequence[Any]) -> Any:
     return tf.sqrt(2.0 * tf.stack([tf.cast(tf.nn.l2_loss(each), tf.float32) for each in tensors]))
 
 
-def extremes(values: Values, unscale: Any) -> Any:
+def extremes(values: Values) -> Any:
     """Returns the least and largest finite value, and the number of others, shape (3,)."""
     present, absent = values
     finite = tf.math.is_finite(present)
     zero = tf.cast(tf.greater(absent, 0), tf.float32)  # an absent value is 0
-    least = tf.reduce_min(tf.where(finite, present, present.dtype.max)) * unscale
-    largest = tf.reduce_max(tf.where(finite, present, present.dtype.min)) * unscale
+    least = tf.reduce_min(tf.where(finite, present, present.dtype.max))
+    largest = tf.reduce_max(tf.where(finite, present, present.dtype.min))
     least = tf.where(zero > 0, tf.minimum(least, 0.0), least)
     largest = tf.where(zero > 0, tf.maximum(largest, 0.0), largest)
     others = tf.reduce_sum(tf.cast(tf.logical_not(finite), tf.float32))
     return tf.stack([least, largest, others])
 
 
-def counts(values: Values, unscale: Any) -> Any:
+def counts(values: Values) -> Any:
     """Returns the numbers of finite values in the fixed bins, shape (BINS,)."""
     present, absent = values
     total = tf.cast(tf.size(present) + absent, tf.float32)
-    sample = _sample(present) * unscale
+    sample = _sample(present)
     bits = tf.bitcast(sample, tf.int32)
     exponent = tf.bitwise.bitwise_and(tf.bitwise.right_shift(bits, 23), 255) - 127
     size = tf.minimum(exponent - LOWEST, EXPONENTS - 1)
@@ -85,9 +86,10 @@ def placed(values: Any, rows: Sequence[int], width: int) -> Any:
     return tf.gather(tf.concat([values, other], 0), index)
 
 
-def _flat(tensor: Any) -> Any:
+def _flat(tensor: Any, scale: Any) -> Any:
     flat = tf.reshape(tensor, [-1])
-    return flat if flat.dtype == tf.float32 else tf.cast(flat, tf.float32)
+    flat = flat if flat.dtype == tf.float32 else tf.cast(flat, tf.float32)
+    return flat if scale is None else flat / scale
 
 
 def _sample(values: Any) -> Any:

@@ -9,24 +9,30 @@ from wk_metrics.gradients.training_steps.bins import BINS, EXPONENTS, LOWEST
 from wk_metrics.gradients.training_steps.records import ABSENT, SAMPLE
 
 
+def values_of(gradient: Any, scale: Any) -> Any:
+    """Returns the values of a gradient over their scale, in 32 bits."""
+    dense = gradient.coalesce().to_dense() if gradient.is_sparse else gradient
+    values = dense.detach().float()
+    return values if scale is None else values / scale
+
+
 def norms(tensors: Sequence[Any]) -> Any:
     """Returns the norms of tensors, shape (tensors,)."""
-    return torch.stack([torch.linalg.vector_norm(_floats(each)) for each in tensors])
+    return torch.stack([torch.linalg.vector_norm(each.float()) for each in tensors])
 
 
-def extremes(gradient: Any, unscale: Any) -> Any:
+def extremes(values: Any) -> Any:
     """Returns the least and largest finite value, and the number of others, shape (3,)."""
-    values = _floats(gradient)
     finite = torch.isfinite(values)
     limit = torch.finfo(values.dtype).max
-    least = torch.where(finite, values, limit).min() * unscale
-    largest = torch.where(finite, values, -limit).max() * unscale
+    least = torch.where(finite, values, limit).min()
+    largest = torch.where(finite, values, -limit).max()
     return torch.stack([least, largest, (~finite).sum().float()])
 
 
-def counts(gradient: Any, unscale: Any) -> Any:
+def counts(values: Any) -> Any:
     """Returns the numbers of finite values in the fixed bins, shape (BINS,)."""
-    sample = _sample(_floats(gradient).reshape(-1)) * unscale
+    sample = _sample(values.reshape(-1))
     bits = sample.contiguous().view(torch.int32)
     exponent = ((bits >> 23) & 255) - 127
     size = (exponent - LOWEST).clamp(max=EXPONENTS - 1)
@@ -43,11 +49,6 @@ def placed(values: Any, rows: Sequence[int], width: int) -> Any:
     whole = torch.full((width, *values.shape[1:]), ABSENT, device=values.device)
     whole[list(rows)] = values
     return whole
-
-
-def _floats(tensor: Any) -> Any:
-    dense = tensor.coalesce().to_dense() if tensor.is_sparse else tensor
-    return dense.detach().float()
 
 
 def _sample(values: Any) -> Any:

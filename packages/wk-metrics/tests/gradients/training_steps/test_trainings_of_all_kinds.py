@@ -1,0 +1,277 @@
+"""Trainings of other kinds whose steps are looked at, and what is left of it afterwards."""
+
+import copy
+import pickle
+
+import keras
+import numpy as np
+import pytest
+import wandb
+
+from wk_metrics import WandbGradientLogger, WandbMetricsLogger
+from wk_testing.resuming import same, values
+
+BACKEND = keras.backend.backend()
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(48, 5)).astype("float32")
+Y = RANDOM.normal(size=(48, 2)).astype("float32")
+
+
+def small_model(optimizer="adam", **arguments):
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential(
+        [keras.Input((5,)), keras.layers.Dense(4, name="first"), keras.layers.Dense(2, name="last")]
+    )
+    model.compile(optimizer, "mse", **arguments)
+    return model
+
+
+def fit(model, *callbacks, **arguments):
+    keras.utils.set_random_seed(4)
+    settings = {"batch_size": 8, "epochs": 2, "shuffle": False, "verbose": 0, **arguments}
+    return model.fit(X, Y, callbacks=list(callbacks), **settings)
+
+
+def test_rows_are_those_of_the_metrics_logger(offline_run, read_back):
+    run = offline_run()
+    model = small_model()
+    callbacks = [WandbGradientLogger(log_freq=4), WandbMetricsLogger(4, initial_global_step=100)]
+    fit(model, *callbacks)
+    fit(model, *callbacks)
+    logged = read_back(run)
+
+    steps = [100, 104, 108, 112, 116, 120]
+    assert [row["batch/batch_step"] for row in logged.rows("batch/loss")] == steps
+    assert [row["batch/batch_step"] for row in logged.rows("batch/grad_norm")] == steps
+    assert [row["epoch/epoch"] for row in logged.rows("epoch/grad_norm")] == [0, 1, 2, 3]
+    assert logged.step_metrics["batch_gradients/*"] == "batch/batch_step"
+    assert logged.step_metrics["epoch_gradients/*"] == "epoch/epoch"
+
+
+def test_full_looks_are_where_they_are_asked_for(offline_run, read_back):
+    run = offline_run()
+    logger = WandbGradientLogger(log_freq="batch", full_every=5, norms_every=2)
+    fit(small_model(), logger)
+    rows = read_back(run).rows("batch/grad_norm")
+
+    def steps(key):
+        return [row["batch/batch_step"] for row in rows if key in row]
+
+    assert steps("batch_gradients/last/kernel.update_ratio") == [0, 5, 10, 11]
+    assert steps("batch/grad_norm") == [0, 2, 4, 5, 6, 8, 10, 11]
+
+
+def test_norms_that_cost_too_much_are_thinned_out(offline_run, read_back, monkeypatch):
+    said = []
+    monkeypatch.setattr(wandb, "termlog", said.append)
+    monkeypatch.setattr("wk_metrics.gradients.training_steps.pace.LEAST", 1e-9)
+    monkeypatch.setattr("wk_metrics.gradients.training_steps.pace.SHARE", 1e-9)
+    run = offline_run()
+    fit(small_model(), WandbGradientLogger(log_freq="batch"), batch_size=2, epochs=4)
+    rows = read_back(run).rows("batch/grad_norm")
+    assert len(rows) < 40  # of 96
+    assert ["Pass `norms_every=1`" in text for text in said] == [True]
+
+
+def test_steps_that_overflow_half_precision_are_counted(offline_run, read_back):
+    run = offline_run()
+    inner = keras.optimizers.SGD(0.01)
+    optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=2.0**127)
+    model = small_model(optimizer)
+    fit(model, WandbGradientLogger(log_freq="batch", norms_every=1))
+    logged = read_back(run)
+    skipped = logged.column("epoch/grad_skipped_steps")
+    assert sum(skipped) + len(logged.rows("batch/grad_norm")) == 12
+    assert skipped[0] > 0
+    assert all(np.isfinite(norm) for norm in logged.column("batch/grad_norm"))
+
+
+def test_a_gradient_that_is_not_finite_is_said(offline_run, read_back):
+    run = offline_run()
+    broken = X.copy()
+    broken[13, 2] = np.inf
+    model = small_model("sgd")
+    logger = WandbGradientLogger(log_freq="batch", full_every=1)
+    settings = {"batch_size": 8, "shuffle": False, "verbose": 0}
+    model.fit(broken, Y, callbacks=[logger], **settings)
+    logged = read_back(run)
+    assert [bool(np.isfinite(norm)) for norm in logged.column("batch/grad_norm")][:2] == [
+        True,
+        False,
+    ]
+    assert logged.column("epoch/grad_non_finite_steps") == [5]
+    row = logged.rows("batch/grad_norm")[1]
+    assert row["batch_gradients/first/kernel.gradient.non_finite"] == 20
+    assert row["batch_gradients/first/bias.gradient.non_finite"] == 4
+
+
+class Adversarial(keras.Model):
+    """Two models with an optimizer each, which Keras' guides train so."""
+
+    def __init__(self):
+        super().__init__()
+        keras.utils.set_random_seed(5)
+        self.critic = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)], name="judge")
+        self.maker = keras.Sequential([keras.Input((5,)), keras.layers.Dense(5)], name="make")
+        self.built = True
+
+    def call(self, x):
+        return self.critic(self.maker(x))
+
+    def compile(self, critic_optimizer, maker_optimizer):
+        super().compile()
+        self.critic_optimizer, self.maker_optimizer = critic_optimizer, maker_optimizer
+
+    def losses_of(self, x):
+        real, made = self.critic(x), self.critic(self.maker(x))
+        return keras.ops.mean(made) - keras.ops.mean(real), -keras.ops.mean(made)
+
+    def train_step(self, data):
+        x = data[0] if isinstance(data, tuple) else data
+        parts = [(self.critic, self.critic_optimizer), (self.maker, self.maker_optimizer)]
+        for number, (part, optimizer) in enumerate(parts):
+            weights = part.trainable_variables
+            if BACKEND == "tensorflow":
+                import tensorflow as tf
+
+                with tf.GradientTape() as tape:
+                    loss = self.losses_of(x)[number]
+                gradients = tape.gradient(loss, weights)
+                optimizer.apply_gradients(zip(gradients, weights, strict=True))
+            else:
+                import torch
+
+                self.zero_grad()
+                loss = self.losses_of(x)[number]
+                loss.backward()
+                with torch.no_grad():
+                    optimizer.apply([weight.value.grad for weight in weights], weights)
+        return {"loss": loss}
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="a step on JAX has the state of one optimizer")
+def test_optimizers_of_a_step_by_hand_are_told_apart(offline_run, read_back):
+    def train(*callbacks):
+        model = Adversarial()
+        model.compile(keras.optimizers.SGD(0.1), keras.optimizers.Adam(0.1))
+        keras.utils.set_random_seed(4)
+        model.fit(X, batch_size=8, epochs=2, shuffle=False, verbose=0, callbacks=list(callbacks))
+        return [np.asarray(keras.ops.convert_to_numpy(weight)) for weight in model.weights]
+
+    run = offline_run()
+    assert same(train(WandbGradientLogger(full_every=3)), train())
+    row = read_back(run).rows("epoch/grad_norm/critic_optimizer")[-1]
+    assert row["epoch_gradients/critic_optimizer/judge.norm"] > 0
+    assert row["epoch_gradients/maker_optimizer/make.norm"] > 0
+    assert "epoch/grad_norm" not in row
+
+
+class WithinACondition(keras.Sequential):
+    if BACKEND == "jax":
+
+        def train_step(self, state, data):
+            import jax
+
+            step = super().train_step
+            _, spec = jax.eval_shape(lambda: step(state, data))
+            del spec
+            return jax.lax.cond(True, lambda: step(state, data), lambda: step(state, data))
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="elsewhere an update may be within a condition")
+def test_what_cannot_be_looked_at_trains_on(offline_run, read_back, monkeypatch):
+    said = []
+    monkeypatch.setattr(wandb, "termwarn", said.append)
+
+    def train(*callbacks):
+        keras.utils.set_random_seed(3)
+        model = WithinACondition([keras.Input((5,)), keras.layers.Dense(2)])
+        model.compile("adam", "mse")
+        history = fit(model, *callbacks)
+        return values(model), history.history["loss"]
+
+    run = offline_run()
+    (watched, losses), (plain, others) = train(WandbGradientLogger()), train()
+    assert same(watched, plain)
+    assert losses == others
+    assert not read_back(run).rows("epoch/grad_norm")
+    assert ["cannot look at the gradients" in text for text in said] == [True]
+
+
+class Raises(keras.callbacks.Callback):
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch == 3:
+            raise KeyboardInterrupt
+
+
+def test_nothing_is_left_of_a_training_that_was_interrupted(offline_run):
+    offline_run()
+    watched, plain = small_model(), small_model()
+    for model, callbacks in ((watched, [WandbGradientLogger()]), (plain, [])):
+        with pytest.raises(KeyboardInterrupt):
+            fit(model, *callbacks, Raises())
+    copied, pickled = copy.deepcopy(watched), pickle.loads(pickle.dumps(watched))
+    for model in (copied, pickled, watched, plain):
+        model.evaluate(X, Y, verbose=0)
+        fit(model)
+    assert same(values(watched), values(plain))
+    assert same(values(watched), values(copied))
+    assert same(values(watched), values(pickled))
+    assert type(watched.train_function) is type(plain.train_function)
+
+
+class CompilesAnew(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            self.model.compile(keras.optimizers.SGD(0.05), "mse")
+            self.model.optimizer.build(self.model.trainable_variables)
+            self.model.make_train_function(force=True)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Has a batch of its own trained."""
+        if batch == 2:
+            self.model.train_on_batch(X[:4], Y[:4])
+
+
+def test_a_model_that_is_compiled_and_trained_meanwhile(offline_run, read_back):
+    def train(*callbacks):
+        model = small_model()
+        fit(model, *callbacks, CompilesAnew())
+        model.compile("adam", "mae")
+        fit(model, *callbacks)
+        return values(model)
+
+    run = offline_run()
+    assert same(train(WandbGradientLogger(log_freq="batch", norms_every=1)), train())
+    rows = read_back(run).rows("epoch/grad_norm")
+    assert [row["epoch/epoch"] for row in rows] == [0, 1, 2, 3]
+
+
+def test_a_checkpoint_on_the_way_is_the_same(offline_run, tmp_path):
+    offline_run()
+    for name, callbacks in (("watched", [WandbGradientLogger(full_every=1)]), ("plain", [])):
+        path = str(tmp_path / f"{name}.weights.h5")
+        saver = keras.callbacks.ModelCheckpoint(path, save_weights_only=True, save_freq=5)
+        fit(small_model(), *callbacks, saver)
+    first, second = (small_model() for _ in range(2))
+    for model in (first, second):
+        model.optimizer.build(model.trainable_variables)
+    first.load_weights(tmp_path / "watched.weights.h5")
+    second.load_weights(tmp_path / "plain.weights.h5")
+    assert same(values(first), values(second))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"training_data": (X, Y), "log_freq": "batch"}, "`log_freq` belongs to"),
+        ({"every": 2}, "`every` belongs to"),
+        ({"full_every": 0}, "`full_every` must be a whole number of batches, 1 or more"),
+        ({"norms_every": 1.5}, "`norms_every` must be a whole number of steps"),
+        ({"log_freq": "step"}, "`log_freq` must be"),
+    ],
+)
+def test_bad_arguments(arguments, message, offline_run):
+    offline_run()
+    with pytest.raises(ValueError, match=message):
+        WandbGradientLogger(**arguments)

@@ -81,3 +81,59 @@ def test_gradients_and_weights(tmp_path):
     (row,) = smooth.history
     assert row["gradients/hidden.norm"] == pytest.approx(np.hypot(hidden_kernel, hidden_bias), 1e-2)
     assert row["gradients/head.norm"] == pytest.approx(np.hypot(head_kernel, head_bias), 1e-2)
+
+
+OF_STEPS = """
+import sys
+import numpy as np
+import tensorflow as tf
+import wandb
+from wk_metrics import WandbGradientLogger, WandbMetricsLogger
+from wk_testing.resuming import X, Y, random_model, same
+
+keras = tf.keras
+
+def optimizers():
+    yield keras.optimizers.SGD(0.05, momentum=0.5), {}
+    yield keras.optimizers.Adam(0.05, clipnorm=0.1), {"steps_per_execution": 3}
+    yield keras.optimizers.legacy.Adam(0.05), {"jit_compile": False}
+    yield keras.mixed_precision.LossScaleOptimizer(keras.optimizers.SGD(0.05)), {}
+
+with wandb.init(project="test", dir=sys.argv[1]):
+    for number in range(4):
+        trained = []
+        for loggers in ([], [WandbGradientLogger(full_every=3)]):
+            optimizer, arguments = list(optimizers())[number]
+            model = random_model()
+            model.compile(optimizer, "mse", **arguments)
+            model.fit(X, Y, shuffle=False, verbose=0, batch_size=8, callbacks=loggers)
+            trained.append([weight.numpy() for weight in model.weights])
+        assert same(*trained), number
+
+keras.utils.set_random_seed(1)
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, name="head")])
+model.compile(keras.optimizers.SGD(0.0), "mse")
+kernel, bias = (weight.numpy() for weight in model.weights)
+with wandb.init(project="test", dir=sys.argv[2]):
+    logger = WandbGradientLogger(log_freq=1, norms_every=1)
+    model.fit(X, Y, batch_size=16, shuffle=False, verbose=0, callbacks=[logger])
+for start in range(0, len(X), 16):
+    x, y = X[start:start + 16], Y[start:start + 16]
+    slope = 2 * (x @ kernel + bias - y) / len(x)
+    print(np.sqrt(np.sum((x.T @ slope) ** 2) + np.sum(slope) ** 2))
+"""
+
+
+def test_gradients_of_the_steps(tmp_path):
+    directories = [tmp_path / "kinds", tmp_path / "known"]
+    for directory in directories:
+        directory.mkdir()
+    process = run_script(OF_STEPS, *map(str, directories), TF_USE_LEGACY_KERAS="1")
+    assert process.returncode == 0, process.stderr
+
+    kinds, known = map(read_run, directories)
+    assert kinds.column("epoch/epoch") == [0, 1, 2, 3]
+    assert kinds.rows("epoch/grad_skipped_steps")[0]["epoch/epoch"] == 3
+    assert len(logged_histograms(kinds.history[0])) == 6
+    norms = [float(line) for line in process.stdout.splitlines()[-4:]]
+    assert known.column("batch/grad_norm") == pytest.approx(norms, rel=1e-5)

@@ -11,7 +11,7 @@ from wk_core.compat.keras.hooks import current_callback_list
 from wk_core.compat.keras.optimizers import find_optimizers
 from wk_metrics.gradients.training_steps.backends import (
     ObservedStep,
-    observed_step,
+    observed_steps,
     runtime_errors,
     wait_for,
 )
@@ -131,6 +131,8 @@ class WatchedTrainFunction:
         self._ran.add(wanted)
         if step.error is not None:
             self._give_up(step.error)
+        if step.draws and self.pace.every != 1:
+            self.pace = Pace(1)
         if self._is_available:
             record = Record(first, step.take())
             for watcher in self._watchers:
@@ -174,7 +176,7 @@ class WatchedTrainFunction:
             details |= {one | other for one in watcher.details for other in details}
             details |= set(watcher.details)
         try:
-            self._steps = {each: observed_step(model, optimizers, each) for each in details}
+            self._steps = observed_steps(model, optimizers, details)
             errors = [each.error for each in self._steps.values() if each.error is not None]
             if errors:
                 self._give_up(errors[0])

@@ -1,5 +1,6 @@
 """A train function that takes statistics of its updates, with one module for each backend."""
 
+from collections.abc import Collection
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -12,9 +13,12 @@ class ObservedStep(Protocol):
 
     Attributes:
         error: Why it cannot take any; None while it can. The step itself runs in any case.
+        draws: Whether the step has random numbers of its own, which go on from call to call: then
+            no other function may run in its place. Known after the first call.
     """
 
     error: Exception | None
+    draws: bool
 
     def __call__(self, *arguments: Any) -> Any:
         """Runs Keras' step on the next batches, and returns what that returns."""
@@ -23,16 +27,18 @@ class ObservedStep(Protocol):
         """Returns what was taken of the last call, without waiting for the device."""
 
 
-def observed_step(model: Any, optimizers: dict[str, Any], detail: Detail) -> ObservedStep:
-    """Makes a train function of a model that takes statistics.
+def observed_steps(
+    model: Any, optimizers: dict[str, Any], details: Collection[Detail]
+) -> dict[Detail, ObservedStep]:
+    """Makes train functions of a model that take statistics.
 
     Args:
         model: A model that is compiled, between two executions of its steps.
         optimizers: The optimizers, by their place in the model.
-        detail: What is taken.
+        details: What is taken, by one function each.
     """
     module = import_module(f"{__name__}.{backend()}")
-    made: ObservedStep = module.of_model(model, optimizers, detail)
+    made: dict[Detail, ObservedStep] = module.steps_of(model, optimizers, details)
     return made
 
 

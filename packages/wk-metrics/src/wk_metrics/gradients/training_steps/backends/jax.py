@@ -5,7 +5,7 @@ the optimizer's part of the state is longer by the statistics, which are cut off
 sees them: they are in no variable, and waiting for them is up to who reads them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import jax
@@ -28,9 +28,11 @@ from wk_metrics.gradients.training_steps.records import Detail, Updates, Watched
 from wk_metrics.gradients.training_steps.rows import WeightRows
 
 
-def of_model(model: Any, optimizers: dict[str, Any], detail: Detail) -> "_Step":
-    """Makes a train function of a model that takes statistics."""
-    return _Step(model, optimizers, detail)
+def steps_of(
+    model: Any, optimizers: dict[str, Any], details: Collection[Detail]
+) -> "dict[Detail, _Step]":
+    """Makes train functions of a model that take statistics."""
+    return {detail: _Step(model, optimizers, detail) for detail in details}
 
 
 class _Step:
@@ -38,7 +40,10 @@ class _Step:
 
     Attributes:
         error: What went wrong in looking; None if nothing did.
+        draws: False: Keras' random numbers are in the training state.
     """
+
+    draws = False
 
     def __init__(self, model: Any, optimizers: dict[str, Any], detail: Detail) -> None:
         self.error: Exception | None = None

@@ -28,11 +28,13 @@ class Observer(abc.ABC):
     Attributes:
         optimizer: The optimizer.
         error: What went wrong in looking; None if nothing did.
+        draws: Whether the graph of the step has random numbers of its own.
     """
 
     def __init__(self, model: Any, place: str, optimizer: Any, detail: Detail) -> None:
         self.optimizer = optimizer
         self.error: Exception | None = None
+        self.draws = False
         self._place = place
         self._detail = detail
         self._rows: WeightRows | None = None
@@ -58,12 +60,16 @@ class Observer(abc.ABC):
             self._look_after(given, before)
         return result
 
-    def take(self) -> Updates | None:
-        """Returns what was taken since `clear`; None where the optimizer was never applied."""
-        if self._rows is None or (tensors := self._tensors()) is None:
+    def take(self, detail: Detail) -> Updates | None:
+        """Returns what was taken since `clear`; None where the optimizer was never applied.
+
+        Args:
+            detail: What was asked for, of what can be taken.
+        """
+        if self._rows is None or (tensors := self._tensors(detail)) is None:
             return None
         watched = Watched(self._place, self._rows.weights, skips_overflows(self.optimizer))
-        return Updates(watched, self._detail, tensors)
+        return Updates(watched, detail, tensors)
 
     @abc.abstractmethod
     def clear(self) -> None:
@@ -82,7 +88,7 @@ class Observer(abc.ABC):
         """Takes how far an update moved the weights from their values before."""
 
     @abc.abstractmethod
-    def _tensors(self) -> dict[str, Any] | None:
+    def _tensors(self, detail: Detail) -> dict[str, Any] | None:
         """Returns what was taken; None if nothing was."""
 
     def _begin(self, weights: list[Any]) -> WeightRows:
@@ -97,9 +103,11 @@ class StepOfObservers:
     Args:
         model: The model.
         observers: One for each optimizer.
+        detail: What is taken.
     """
 
-    def __init__(self, model: Any, observers: Sequence[Observer]) -> None:
+    def __init__(self, model: Any, observers: Sequence[Observer], detail: Detail) -> None:
+        self._detail = detail
         self._observers = observers
         self._function = second_train_function(model, self._shadows())
 
@@ -108,6 +116,11 @@ class StepOfObservers:
         """What went wrong in looking; None if nothing did."""
         return next((each.error for each in self._observers if each.error is not None), None)
 
+    @property
+    def draws(self) -> bool:
+        """Whether the graph of the step has random numbers of its own."""
+        return any(each.draws for each in self._observers)
+
     def __call__(self, *arguments: Any) -> Any:
         """Runs Keras' step on the next batches."""
         for observer in self._observers:
@@ -115,9 +128,14 @@ class StepOfObservers:
         with shadowed(self._shadows()):
             return self._function(*arguments)
 
-    def take(self) -> list[Updates]:
-        """Returns what was taken of the last call."""
-        return [taken for each in self._observers if (taken := each.take()) is not None]
+    def take(self, detail: Detail | None = None) -> list[Updates]:
+        """Returns what was taken of the last call.
+
+        Args:
+            detail: What was asked for; None for all that can be taken.
+        """
+        taken = (each.take(self._detail if detail is None else detail) for each in self._observers)
+        return [updates for updates in taken if updates is not None]
 
     def _shadows(self) -> list[Shadow]:
         return [observed_update(each.optimizer, each.observe) for each in self._observers]

@@ -1,7 +1,9 @@
 """Statistics of updates on TensorFlow: variables of their own, assigned within the step."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from functools import reduce
+from operator import or_
+from typing import Any, Final
 
 import tensorflow as tf
 
@@ -11,21 +13,94 @@ from wk_metrics.gradients.training_steps.backends.grappler import looked_at
 from wk_metrics.gradients.training_steps.backends.observer import Observer, StepOfObservers
 from wk_metrics.gradients.training_steps.bins import BINS
 from wk_metrics.gradients.training_steps.numerics import tensorflow as numerics
-from wk_metrics.gradients.training_steps.records import Detail
+from wk_metrics.gradients.training_steps.records import Detail, Updates
 from wk_metrics.gradients.training_steps.rows import Given
 
+# Operations whose random numbers go on from call to call of their graph.
+_RANDOM: Final = frozenset(
+    {
+        "Multinomial",
+        "ParameterizedTruncatedNormal",
+        "RandomGamma",
+        "RandomPoisson",
+        "RandomPoissonV2",
+        "RandomShuffle",
+        "RandomStandardNormal",
+        "RandomUniform",
+        "RandomUniformInt",
+        "TruncatedNormal",
+    }
+)
 
-def of_model(model: Any, optimizers: dict[str, Any], detail: Detail) -> StepOfObservers:
-    """Makes a train function of a model that takes statistics."""
+
+def steps_of(
+    model: Any, optimizers: dict[str, Any], details: Collection[Detail]
+) -> "dict[Detail, StepOfObservers | _Part]":
+    """Makes train functions of a model that take statistics.
+
+    The random numbers of a graph go on from call to call, as those of dropout in Keras 2: one graph
+    for all details leaves them as they are without a callback. Under XLA, and with several replicas
+    of the model, each detail has a graph of its own.
+    """
+    if bool(getattr(model, "jit_compile", False)) or replicas_strategy(model) is not None:
+        return {detail: _step(model, optimizers, detail, None) for detail in details}
+    is_full = tf.Variable(initial_value=False, trainable=False)
+    everything = reduce(or_, details)
+    step = _step(model, optimizers, everything, is_full)
+    return {detail: _Part(step, is_full, detail) for detail in details}
+
+
+def _step(
+    model: Any, optimizers: dict[str, Any], detail: Detail, is_full: Any
+) -> "StepOfObservers":
     with scope_of(model):
-        observers = [_Observer(model, place, each, detail) for place, each in optimizers.items()]
-    return StepOfObservers(model, observers)
+        observers = [
+            _Observer(model, place, each, detail, is_full) for place, each in optimizers.items()
+        ]
+    return StepOfObservers(model, observers, detail)
+
+
+class _Part:
+    """A step that takes a part of the statistics that it can take.
+
+    Args:
+        step: The step.
+        is_full: The variable in its graph that says whether it is to look in full.
+        detail: What is taken.
+    """
+
+    def __init__(self, step: StepOfObservers, is_full: Any, detail: Detail) -> None:
+        self._step = step
+        self._is_full = is_full
+        self._detail = detail
+
+    @property
+    def error(self) -> Exception | None:
+        """What went wrong in looking; None if nothing did."""
+        return self._step.error
+
+    @property
+    def draws(self) -> bool:
+        """Whether the graph of the step has random numbers of its own."""
+        return self._step.draws
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Runs Keras' step on the next batches."""
+        self._is_full.assign(self._detail.full)
+        return self._step(*arguments)
+
+    def take(self) -> list[Updates]:
+        """Returns what was taken of the last call."""
+        return self._step.take(self._detail)
 
 
 class _Observer(Observer):
     """Assigns the statistics of each update to variables, in the graph of the step."""
 
-    def __init__(self, model: Any, place: str, optimizer: Any, detail: Detail) -> None:
+    def __init__(
+        self, model: Any, place: str, optimizer: Any, detail: Detail, is_full: Any
+    ) -> None:
+        self._is_full = is_full
         self._steps = steps_per_execution(model)
         self._with_xla = bool(getattr(model, "jit_compile", False))
         self._has_replicas = replicas_strategy(model) is not None
@@ -37,8 +112,9 @@ class _Observer(Observer):
         if self._state:
             self._state["steps"].assign(self._nothing)
 
-    def _tensors(self) -> dict[str, Any] | None:
-        return {name: variable.read_value() for name, variable in self._state.items()}
+    def _tensors(self, detail: Detail) -> dict[str, Any] | None:
+        names = self._state if detail.full else ["steps"]
+        return {name: self._state[name].read_value() for name in names}
 
     def _make_state(self, width: int) -> None:
         self._width = width
@@ -58,28 +134,49 @@ class _Observer(Observer):
             }
 
     def _look(self, given: Given) -> Sequence[Any]:
+        self.draws = self.draws or _draws()
         gradients = self._reduced(given)
         if not self._with_xla:
             after = self._state["steps"].read_value()
             gradients = [looked_at(each, after) for each in gradients]
         scale = scale_in_step(self.optimizer)
         values = [numerics.values_of(each, scale, with_xla=self._with_xla) for each in gradients]
-        weights = [tf.convert_to_tensor(weight) for weight in given.weights]
         norms = numerics.norms([each.present for each in values])
         row = [[1.0], self._placed(norms, given)]
         if self._detail.weight_norms:
+            weights = [_flat(weight) for weight in given.weights]
             row.append(self._placed(numerics.norms(weights), given))
         steps = self._state["steps"]
         steps.assign(tf.concat([steps.read_value()[1:], [tf.concat(row, 0)]], 0))
-        if self._detail.full:
+        if not self._detail.full:
+            return []
+
+        def look_in_full() -> list[Any]:
             self._assign("extremes", [numerics.extremes(each) for each in values], given)
             self._assign("counts", [numerics.counts(each) for each in values], given)
-        return weights
+            return [_flat(weight) + 0.0 for weight in given.weights]
+
+        return self._if_full(look_in_full, [tf.float32] * len(given.weights))
 
     def _look_after(self, given: Given, before: Sequence[Any]) -> None:
-        after = [tf.convert_to_tensor(weight) for weight in given.weights]
-        moved = numerics.norms([new - old for new, old in zip(after, before, strict=True)])
-        self._assign("moved", tf.unstack(tf.stack([moved, numerics.norms(before)], 1)), given)
+        def look_in_full() -> list[Any]:
+            after = [_flat(weight) for weight in given.weights]
+            moved = numerics.norms([new - old for new, old in zip(after, before, strict=True)])
+            self._assign("moved", tf.unstack(tf.stack([moved, numerics.norms(before)], 1)), given)
+            return []
+
+        self._if_full(look_in_full, [])
+
+    def _if_full(self, look: Callable[[], list[Any]], types: list[Any]) -> list[Any]:
+        """Returns what `look` returns: flat tensors, empty ones if it is not to look in full."""
+        if self._is_full is None:
+            return look()
+        found = tf.cond(
+            self._is_full,
+            lambda: [*look(), tf.constant(0)],
+            lambda: [*(tf.zeros([0], kind) for kind in types), tf.constant(0)],
+        )
+        return list(found)[:-1]
 
     def _reduced(self, given: Given) -> list[Any]:
         """Returns the gradients of all replicas together."""
@@ -95,3 +192,15 @@ class _Observer(Observer):
 
     def _placed(self, values: Any, given: Given) -> Any:
         return numerics.placed(values, given.rows, self._width)
+
+
+def _flat(weight: Any) -> Any:
+    return tf.cast(tf.reshape(tf.convert_to_tensor(weight), [-1]), tf.float32)
+
+
+def _draws() -> bool:
+    """Returns whether the graph that is being traced has random numbers of its own."""
+    if tf.executing_eagerly():
+        return False
+    graph = tf.compat.v1.get_default_graph()
+    return any(operation.type in _RANDOM for operation in graph.get_operations())

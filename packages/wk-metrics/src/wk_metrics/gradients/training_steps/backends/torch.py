@@ -1,6 +1,6 @@
 """Statistics of updates on PyTorch: tensors that are kept beside the step."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -12,10 +12,18 @@ from wk_metrics.gradients.training_steps.records import Detail
 from wk_metrics.gradients.training_steps.rows import Given
 
 
-def of_model(model: Any, optimizers: dict[str, Any], detail: Detail) -> StepOfObservers:
-    """Makes a train function of a model that takes statistics."""
-    observers = [_Observer(model, place, each, detail) for place, each in optimizers.items()]
-    return StepOfObservers(model, observers)
+def steps_of(
+    model: Any, optimizers: dict[str, Any], details: Collection[Detail]
+) -> dict[Detail, StepOfObservers]:
+    """Makes train functions of a model that take statistics."""
+    return {
+        detail: StepOfObservers(
+            model,
+            [_Observer(model, place, each, detail) for place, each in optimizers.items()],
+            detail,
+        )
+        for detail in details
+    }
 
 
 class _Observer(Observer):
@@ -30,7 +38,7 @@ class _Observer(Observer):
         """Forgets what was taken."""
         self._steps, self._last = [], {}
 
-    def _tensors(self) -> dict[str, Any] | None:
+    def _tensors(self, detail: Detail) -> dict[str, Any] | None:  # noqa: ARG002
         return {"steps": torch.stack(self._steps), **self._last} if self._steps else None
 
     def _make_state(self, width: int) -> None:

@@ -1,6 +1,7 @@
 """The built wheels, each installed alone in a fresh environment."""
 
 import os
+import shutil
 import zipfile
 from collections.abc import Callable
 from email import message_from_bytes
@@ -92,22 +93,39 @@ def build(root: Path, target: Path, *names: str) -> Path:
 
 
 def install(name: str, wheels: Path, directory: Path) -> Environment:
+    """Makes a fresh environment, in the place of the last one, with one wheel.
+
+    What others' modules are compiled to is kept: compiling takes longer than all else.
+    """
+    with FileLock(directory / "environment.lock"):
+        return _install(name, wheels, directory)
+
+
+def _install(name: str, wheels: Path, directory: Path) -> Environment:
     python = directory / "venv" / "bin" / "python"
-    created = run("uv", "venv", "--quiet", directory / "venv", cwd=directory)
+    created = run("uv", "venv", "--quiet", "--clear", directory / "venv", cwd=directory)
     assert created.returncode == 0, created.stdout
+    for own in [*(directory / "bytecode").glob("**/site-packages/wk_*")]:
+        shutil.rmtree(own)
     pip = ("uv", "pip", "install", "--quiet", "--python", python)
     # The lock's versions: the test is about what a wheel brings, not about today's releases.
     locked = ("--constraints", wheels / "constraints.txt", "--find-links", wheels)
     # uv remembers a wheel by its path, which an earlier test run may have used for another.
     fresh = [word for member in MEMBERS for word in ("--refresh-package", member)]
-    installed = run(*pip, *locked, *fresh, name, cwd=directory)
+    at_import = {"UV_COMPILE_BYTECODE": "0"}  # few of the modules are
+    installed = run(*pip, *locked, *fresh, name, cwd=directory, **at_import)
     assert installed.returncode == 0, installed.stdout
     listed = run("uv", "pip", "freeze", "--python", python, cwd=directory)
     distributions = {line.split("==")[0].split(" @ ")[0] for line in listed.stdout.splitlines()}
     # No Keras is imported without a backend: its NumPy one needs JAX, too.
-    backend = run(*pip, *locked, "jax", cwd=directory)
+    backend = run(*pip, *locked, "jax", cwd=directory, **at_import)
     assert backend.returncode == 0, backend.stdout
-    clean = {"KERAS_BACKEND": "jax", "KERAS_HOME": str(directory), "PYTHONPATH": ""}
+    clean = {
+        "KERAS_BACKEND": "jax",
+        "KERAS_HOME": str(directory),
+        "PYTHONPATH": "",
+        "PYTHONPYCACHEPREFIX": str(directory / "bytecode"),
+    }
     arguments = (import_name(Path(name)), BY_BACKEND, BY_FLAVOUR)
     probed = run(python, "-c", PROBE, *arguments, cwd=directory, **clean)
     assert probed.returncode == 0, probed.stdout
@@ -146,6 +164,13 @@ def content_faults(wheel: Path) -> list[str]:
 
 
 @pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of all test processes."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
 def constraints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("lock") / "constraints.txt"
     command = ("uv", "export", "--quiet", "--frozen", "--all-packages", "--no-hashes")
@@ -155,11 +180,8 @@ def constraints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def wheels(tmp_path_factory: pytest.TempPathFactory, constraints: Path) -> Path:
+def wheels(shared: Path, constraints: Path) -> Path:
     """The directory of all members' wheels, built once, whichever test process comes first."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
     target = shared / "wheels"
     with FileLock(shared / "wheels.lock"):
         if not target.exists():
@@ -191,19 +213,21 @@ def test_every_member_has_a_footprint() -> None:
 
 
 @pytest.mark.parametrize("name", MEMBERS)
-def test_footprint(name: str, wheels: Path, tmp_path: Path) -> None:
-    environment = install(name, wheels, tmp_path)
+def test_footprint(name: str, wheels: Path, shared: Path) -> None:
+    environment = install(name, wheels, shared)
     assert name in environment.distributions
     assert import_name(Path(name)) in environment.modules
     assert footprint_faults(name, environment) == []
 
 
-def test_larger_footprint_goes_red(planted: Callable[[str], Path], tmp_path: Path) -> None:
+def test_larger_footprint_goes_red(
+    planted: Callable[[str], Path], tmp_path: Path, shared: Path
+) -> None:
     member = tmp_path / "workspace/packages/wk-metrics"
     replace(member / "pyproject.toml", "dependencies = [", 'dependencies = ["pillow", ')
     with (member / "src/wk_metrics/__init__.py").open("a") as file:
         file.write("\nimport PIL\n\ntry:\n    import torch\nexcept ImportError:\n    pass\n")
-    environment = install("wk-metrics", planted("wk-metrics"), tmp_path)
+    environment = install("wk-metrics", planted("wk-metrics"), shared)
     faults = footprint_faults("wk-metrics", environment)
     assert faults == ["brings pillow", "imports PIL", "imports torch"]
 

@@ -1,6 +1,5 @@
 """The example trains for real, and its run holds the right values."""
 
-import os
 import re
 import subprocess
 import sys
@@ -8,26 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from examples.running import run_example
 from wk_testing.wandb_file import read_run
-
-DIGITS = Path(__file__).parents[2] / "examples" / "digits.py"
 
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
     """Runs the example; returns what it printed and the directory that it ran in."""
     directory = tmp_path_factory.mktemp("digits")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("WANDB_")}
-    process = subprocess.run(
-        [sys.executable, DIGITS, "--epochs", "3"],
-        cwd=directory,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr
-    return process.stdout, directory
+    return run_example("digits.py", "--epochs", "3", directory=directory).stdout, directory
 
 
 def test_it_shows_progress_and_says_where_the_run_is(digits):

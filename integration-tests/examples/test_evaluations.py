@@ -1,16 +1,10 @@
 """The examples of evaluations train for real, and their runs hold what they promise."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
+from examples.running import run_example
 from wk_testing.tables import logged_tables
 from wk_testing.wandb_file import read_run
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
 
 # What each logs: how many examples, and a metric that training brings there.
 EXPECTED = {
@@ -33,16 +27,7 @@ ON_EVERY_BACKEND = {"classification", "detection", "text"}
 )
 def test_example(task, tmp_path):
     count, metric, at_least = EXPECTED[task]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("WANDB_")}
-    process = subprocess.run(
-        [sys.executable, EXAMPLES / f"eval_{task}.py", "--epochs", "5"],
-        cwd=tmp_path,
-        env={**environment, "WANDB_DATA_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr
+    run_example(f"eval_{task}.py", "--epochs", "5", directory=tmp_path)
 
     written = read_run(tmp_path)
     (data,) = logged_tables(written, "val")

@@ -1,29 +1,14 @@
 """The example of `WandbCallback` trains for real, and its run holds what it promises."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 
+from examples.running import run_example
 from wk_testing.tables import logged_tables
 from wk_testing.wandb_file import read_run
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "legacy.py"
-
 
 def test_example(tmp_path):
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("WANDB_")}
-    process = subprocess.run(
-        [sys.executable, EXAMPLE, "--epochs", "3"],
-        cwd=tmp_path,
-        env={**environment, "WANDB_DATA_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr
+    run_example("legacy.py", "--epochs", "3", directory=tmp_path)
 
     written = read_run(tmp_path)
     rows = written.rows("epoch")

@@ -1,18 +1,13 @@
 """The example is killed, goes on in a new process, and ends as a training that never was killed."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from examples.running import run_example
 from wk_testing.wandb_file import read_run, read_unfinished_run
 
 pytestmark = pytest.mark.slow
 
-RESUME = Path(__file__).parents[2] / "examples" / "resume.py"
 STEPS, EPOCHS = 44, 12
 DIE_AFTER = 8 * STEPS + 30
 SAVE_FREQ = 25
@@ -22,17 +17,7 @@ SAVE_FREQ = 25
 def resume(tmp_path_factory):
     """Runs the example; returns what it printed and the directory that it ran in."""
     directory = tmp_path_factory.mktemp("resume")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("WANDB_")}
-    process = subprocess.run(
-        [sys.executable, RESUME],
-        cwd=directory,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr
-    return process.stdout, directory
+    return run_example("resume.py", directory=directory).stdout, directory
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,8 @@ def test_no_room_for_a_checkpoint(kind: str, tmp_path: Path):
     directory = tmp_path / "small"
     directory.mkdir()
     environment = {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": TESTS}
-    process = run_script(SAVING, kind, str(directory), *NAMES, **environment)
+    # A file system of its own is for a process with one thread.
+    process = run_script(SAVING, kind, str(directory), *NAMES, new_interpreter=True, **environment)
     if "no mount" in process.stderr:
         pytest.skip(f"a file system of the test's own: {process.stderr}")
 

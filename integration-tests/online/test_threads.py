@@ -37,6 +37,6 @@ print(parsing)
 @pytest.mark.usefixtures("wandb_server")
 def test_nothing_is_parsed_in_the_background(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    script = run_script(SCRIPT)
+    script = run_script(SCRIPT, new_interpreter=True)  # all that parses is imported there
     assert script.returncode == 0, script.stderr
     assert script.stdout.splitlines()[-1] == "set()"

@@ -16,6 +16,7 @@ import wandb
 
 from wk_testing.client import end_client
 from wk_testing.wandb_file import RunFile, read_run
+from wk_testing.warm.interpreter import end_interpreters
 
 StartRun = Callable[..., wandb.Run]
 
@@ -83,6 +84,7 @@ def offline_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
             patch.setenv(name, str(directory))
         yield
+        end_interpreters()
         end_client()
 
 

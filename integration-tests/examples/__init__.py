@@ -1,0 +1,1 @@
+"""The examples train, and their runs are read back."""

@@ -7,6 +7,12 @@ from guards.workspace import ROOT, copy_workspace, members, read_toml, run_on, s
 pytestmark = pytest.mark.backend_free
 
 
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the workspace, in which mypy remembers what others' modules say."""
+    return copy_workspace(tmp_path_factory.mktemp("workspace"))
+
+
 def check(root: Path, module: str, planted: str) -> tuple[int, str]:
     path = root / "packages/wk-core/src/wk_core" / module
     path.write_text(planted)
@@ -23,15 +29,15 @@ def check(root: Path, module: str, planted: str) -> tuple[int, str]:
         ("def names() -> list:\n    return []\n", "type-arg"),
     ],
 )
-def test_fault_goes_red(tmp_path: Path, planted: str, code: str) -> None:
-    status, output = check(copy_workspace(tmp_path), "planted.py", planted)
+def test_fault_goes_red(workspace: Path, planted: str, code: str) -> None:
+    status, output = check(workspace, "planted.py", planted)
     assert status != 0
     assert f"[{code}]" in output
 
 
-def test_typed_module_is_green(tmp_path: Path) -> None:
+def test_typed_module_is_green(workspace: Path) -> None:
     planted = "def double(x: int) -> int:\n    return 2 * x\n"
-    status, output = check(copy_workspace(tmp_path), "planted.py", planted)
+    status, output = check(workspace, "planted.py", planted)
     assert status == 0, output
 
 

@@ -88,6 +88,21 @@ def offline_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         end_client()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keeps what JAX compiles: many a test trains the same model several times."""
+    if os.environ.get("KERAS_BACKEND") != "jax":
+        return
+    import jax
+
+    for setting, value in {
+        "compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "persistent_cache_min_compile_time_secs": 0.0,
+        "persistent_cache_min_entry_size_bytes": -1,
+    }.items():
+        jax.config.update(f"jax_{setting}", value)  # type: ignore[no-untyped-call]
+
+
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refuses every connection that would leave this machine."""

@@ -112,13 +112,12 @@ def _install(name: str, wheels: Path, directory: Path) -> Environment:
     locked = ("--constraints", wheels / "constraints.txt", "--find-links", wheels)
     # uv remembers a wheel by its path, which an earlier test run may have used for another.
     fresh = [word for member in MEMBERS for word in ("--refresh-package", member)]
-    at_import = {"UV_COMPILE_BYTECODE": "0"}  # few of the modules are
-    installed = run(*pip, *locked, *fresh, name, cwd=directory, **at_import)
+    installed = run(*pip, *locked, *fresh, name, cwd=directory)
     assert installed.returncode == 0, installed.stdout
     listed = run("uv", "pip", "freeze", "--python", python, cwd=directory)
     distributions = {line.split("==")[0].split(" @ ")[0] for line in listed.stdout.splitlines()}
     # No Keras is imported without a backend: its NumPy one needs JAX, too.
-    backend = run(*pip, *locked, "jax", cwd=directory, **at_import)
+    backend = run(*pip, *locked, "jax", cwd=directory)
     assert backend.returncode == 0, backend.stdout
     clean = {
         "KERAS_BACKEND": "jax",

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from wk_core.async_logger import AsyncLogger
     from wk_core.axes import define_axis
     from wk_core.callback import CopyError, RunCallback
-    from wk_core.callback_state import KeepsState
     from wk_core.process import Process, set_process, shared_settings, this_process
     from wk_core.run import resolve_run
+    from wk_core.state.callback_state import KeepsState
     from wk_core.task_queue import TaskQueue
     from wk_core.worker.config import WorkerConfig
     from wk_core.worker.worker_run import WorkerRun
@@ -38,7 +38,7 @@ __all__ = [
 _MODULES = {
     "AsyncLogger": "async_logger",
     "CopyError": "callback",
-    "KeepsState": "callback_state",
+    "KeepsState": "state.callback_state",
     "Process": "process",
     "RunCallback": "callback",
     "TaskQueue": "task_queue",

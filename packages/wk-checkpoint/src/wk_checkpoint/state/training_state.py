@@ -12,7 +12,6 @@ import wandb
 from wk_checkpoint.checkpoint import CheckpointStep
 from wk_checkpoint.state import random_state
 from wk_checkpoint.state.resume import fit_rest
-from wk_core import callback_state
 from wk_core.compat.keras.flavour import (
     metric_variables,
     seed_variables,
@@ -21,6 +20,7 @@ from wk_core.compat.keras.flavour import (
 )
 from wk_core.compat.keras.hooks import call_after_next, is_in_fit
 from wk_core.compat.keras.layer_state import recurrent_states
+from wk_core.state import callback_state
 
 __all__ = ["TrainingState", "record", "restore"]
 

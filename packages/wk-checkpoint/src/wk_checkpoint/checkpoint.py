@@ -15,11 +15,21 @@ from wk_checkpoint.monitor import MonitorResult
 from wk_core.artifacts import check_name
 from wk_core.compat.keras.flavour import backend, keras
 
-__all__ = ["ARTIFACT_TYPE", "OWN_ALIAS", "Checkpoint", "CheckpointStep", "artifact_name"]
+__all__ = [
+    "ARTIFACT_TYPE",
+    "NON_FINITE",
+    "OWN_ALIAS",
+    "Checkpoint",
+    "CheckpointStep",
+    "artifact_name",
+]
 
 ARTIFACT_TYPE: Final = "model"
 
-OWN_ALIAS: Final = re.compile(r"latest|best|epoch_\d+(_batch_\d+)?|v\d+")
+NON_FINITE: Final = "non_finite"
+"""The alias of the last version with values that are not finite."""
+
+OWN_ALIAS: Final = re.compile(rf"latest|best|{NON_FINITE}|epoch_\d+(_batch_\d+)?|v\d+")
 """The aliases that wk or the server gives to versions; any other alias comes from the user."""
 
 _SAVED_BY: Final = "wk-checkpoint"
@@ -99,6 +109,8 @@ class Checkpoint:
         monitor: The name of that metric.
         owner: An id of the callback, if there is a retention rule.
         is_best: Whether it is better than all earlier versions.
+        only_as_best: Whether it is saved for no other reason than that it is the best.
+        non_finite: The names of the weights that hold values that are not finite.
     """
 
     path: str
@@ -108,10 +120,19 @@ class Checkpoint:
     monitor: str
     owner: str | None = None
     is_best: bool = False
+    only_as_best: bool = False
+    non_finite: tuple[str, ...] = ()
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all its values are finite, as far as it was looked at."""
+        return not self.non_finite
 
     @property
     def aliases(self) -> list[str]:
-        """The aliases of its version."""
+        """The aliases of its version: a broken model is neither the latest nor the best one."""
+        if not self.is_finite:
+            return [NON_FINITE, self.step.alias]
         return ["latest", self.step.alias, *(["best"] if self.is_best else [])]
 
     def metadata(self, format: Format) -> dict[str, Any]:  # noqa: A002  Keras' own word for it
@@ -126,9 +147,10 @@ class Checkpoint:
             "metrics": {name: _finite(value) for name, value in step.logs.items()},
             "monitor": self.monitor,
             "monitored_value": _finite(monitored.value),
-            "score": _finite(monitored.score),
+            "score": _finite(monitored.score) if self.is_finite else None,
             "mode": monitored.mode,
             "is_best": self.is_best,
+            "is_finite": self.is_finite,
             "format": format.name,
             "whole_model": format.whole,
             "backend": backend(),

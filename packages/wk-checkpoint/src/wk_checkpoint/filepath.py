@@ -1,12 +1,15 @@
 """Paths with placeholders: checked before training, filled in for each checkpoint."""
 
 import math
+import re
 import string
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["check_filepath", "fill", "placeholders"]
+__all__ = ["beside", "check_filepath", "fill", "placeholders"]
+
+_ENDING: Final = re.compile(r"(\.weights\.h5|\.keras|\.h5|\.hdf5)?/*$")
 
 
 def placeholders(template: str) -> set[str]:
@@ -62,6 +65,14 @@ def fill(
             f"filepath={template!r} has a placeholder {error} that is not known when the "
             f"checkpoint is taken. Known are: {known}."
         ) from error
+
+
+def beside(path: str) -> str:
+    """Returns the path for a checkpoint that must not replace the one at `path`.
+
+    For `model.keras` that is `model.non_finite.keras`, for a directory `models.non_finite`.
+    """
+    return _ENDING.sub(r".non_finite\1", path, count=1)
 
 
 class _AnyName(dict[str, float]):

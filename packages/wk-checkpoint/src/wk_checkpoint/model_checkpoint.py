@@ -21,6 +21,7 @@ from wk_core.compat.keras.flavour import keras
 from wk_core.compat.keras.hooks import restore_default_hook
 from wk_core.monitor import Direction
 from wk_core.process import this_process
+from wk_core.state.rollback import RestoredCheckpoint
 
 __all__ = ["WandbModelCheckpoint"]
 
@@ -205,6 +206,51 @@ class WandbModelCheckpoint(RunCallback, keras.callbacks.ModelCheckpoint):  # typ
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Waits until everything is saved; ends the process if SIGTERM has come."""
         self._session.end_fit()
+
+    def roll_back(self) -> RestoredCheckpoint:
+        """Puts the model back to its last good checkpoint, while it trains.
+
+        To be called in a hook of the same `fit`, in the thread that trains, at the begin or the end
+        of a batch or an epoch. It waits until pending checkpoints are saved. The last good
+        checkpoint is the last one of this callback all of whose values are finite.
+
+        Restores weights, optimizer state with its count of updates and its learning rate, and the
+        states of random and recurrent layers, bit for bit. Metrics go on from the checkpoint if it
+        is of the same epoch; else they begin anew. The data, callbacks, and the random generators
+        of Python, NumPy and PyTorch go on where they are: the next batches are other ones.
+
+        Returns:
+            Which checkpoint it was.
+
+        Raises:
+            RollbackError: If there is no good checkpoint yet, or it cannot be read; outside of a
+                `fit`; and in a training with several processes.
+            CheckpointError: If the checkpoint that was being saved cannot be saved.
+
+        Example:
+            ```python
+            import keras
+            import numpy as np
+            import wandb
+            from wk_checkpoint import WandbModelCheckpoint
+
+
+            class RollBack(keras.callbacks.Callback):
+                def on_epoch_end(self, epoch, logs=None):
+                    if not np.isfinite(logs["loss"]):
+                        print("back at", checkpoint.roll_back().name)
+
+
+            x, y = np.random.rand(64, 4), np.random.rand(64, 1)
+            model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+            model.compile(optimizer="adam", loss="mse")
+
+            with wandb.init(mode="offline"):
+                checkpoint = WandbModelCheckpoint("model.keras", monitor="loss")
+                model.fit(x, y, epochs=2, verbose=0, callbacks=[checkpoint, RollBack()])
+            ```
+        """
+        return self._session.roll_back()
 
     def get_training_state(self) -> dict[str, Any]:
         """Returns the state that `restore` restores: the best value, and what was saved so far."""

@@ -21,6 +21,7 @@ class MonitorResult:
         mode: Whether `"min"` or `"max"` of the metric is better; None if there is no score.
         improves: Whether the value is better than all that the callback has seen before.
         decides: Whether the metric decides if the model is saved: it has had a value by now.
+        before: The best value before this one; None if there was none.
     """
 
     value: float | None = None
@@ -28,6 +29,7 @@ class MonitorResult:
     mode: Direction | None = None
     improves: bool = False
     decides: bool = True
+    before: float | None = None
 
     def describe(self, step: str, monitor: str, before: float | None) -> str:
         """Returns a sentence that compares the metric at a step with the best value before it."""
@@ -80,7 +82,8 @@ class Monitor:
             return MonitorResult(value, decides=self.has_seen or self._has_threshold)
         self.has_seen = True
         score = value if mode == "max" else -value
-        return MonitorResult(value, score, mode, best.improves(value))
+        before = self._callback.best
+        return MonitorResult(value, score, mode, best.improves(value), before=before)
 
     def accept(self, logs: Mapping[str, float], model: Any, direction: Direction) -> MonitorResult:
         """Records the metric as the best value, whatever it was before.
@@ -93,6 +96,11 @@ class Monitor:
         self._best.set_direction(direction)
         self._callback.best = None
         return self.check(logs, model)
+
+    def withdraw(self, result: MonitorResult) -> None:
+        """Takes back that a value is the best one, unless a better one has come since."""
+        if result.improves and self._callback.best == result.value:
+            self._callback.best = result.before
 
     def _warn_missing(self, logs: Mapping[str, float], what: str) -> None:
         if self._callback.save_best_only and not self.has_seen:

@@ -33,6 +33,8 @@ class OngoingFit:
         pending: The checkpoint that is saved after the hooks of all other callbacks.
         last_end: The last end of a batch or epoch, if it is not saved; preemption may still
             save it.
+        put_back_to: The number of batches of the checkpoint to which the training was put back, as
+            long as no batch was trained since; None without one.
     """
 
     model: Any
@@ -45,6 +47,7 @@ class OngoingFit:
     last_batch: tuple[int, Mapping[str, Any] | None] | None = None
     pending: Checkpoint | None = None
     last_end: tuple[CheckpointStep, MonitorResult] | None = None
+    put_back_to: int | None = None
 
 
 class OngoingFits:

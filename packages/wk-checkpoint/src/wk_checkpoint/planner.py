@@ -35,6 +35,7 @@ class CheckpointPlanner:
         continue_epochs: Whether the numbers of epochs go on in the run's next `fit`.
         preemption: The handler of SIGTERM; None without one.
         save_pending: Saves the pending checkpoint of a `fit`.
+        await_judgement: Waits until it is known whether the last checkpoint is finite.
         say: Called with messages for the user.
     """
 
@@ -47,6 +48,7 @@ class CheckpointPlanner:
         continue_epochs: bool,
         preemption: Preemption | None,
         save_pending: Callable[[OngoingFit], None],
+        await_judgement: Callable[[], None],
         say: Callable[[str], None],
     ) -> None:
         self.fits = OngoingFits()
@@ -57,6 +59,7 @@ class CheckpointPlanner:
         self._continue_epochs = continue_epochs
         self._preemption = preemption
         self._save_pending = save_pending
+        self._await_judgement = await_judgement
         self._say = say
 
     @property
@@ -124,13 +127,29 @@ class CheckpointPlanner:
         if self._progress.interval is None or self._preemption is not None:
             self._decide(fit, None, logs, best_by=best_by)
 
-    def checkpoint(self, step: CheckpointStep, monitored: MonitorResult) -> Checkpoint:
-        """Returns the checkpoint of a step, with its path filled in."""
+    def checkpoint(
+        self, step: CheckpointStep, monitored: MonitorResult, *, only_as_best: bool = False
+    ) -> Checkpoint:
+        """Returns the checkpoint of a step, with its path filled in.
+
+        Args:
+            step: The step.
+            monitored: The monitored metric at that step.
+            only_as_best: Whether it is saved for no other reason than that it is the best.
+        """
         callback, files = self._callback, self._progress.files
         # A process that has to end cannot wait for the metrics in the path.
         path = step.fill(callback.filepath, allow_unknown=self.is_preempted)
         owner = None if files is None else files.owner
-        return Checkpoint(absolute(path), path, step, monitored, callback.monitor, owner)
+        return Checkpoint(
+            absolute(path),
+            path,
+            step,
+            monitored,
+            callback.monitor,
+            owner,
+            only_as_best=only_as_best,
+        )
 
     def _decide(
         self,
@@ -141,6 +160,8 @@ class CheckpointPlanner:
         best_by: Direction | None = None,
     ) -> None:
         step = self._step(fit, batch, logs)
+        if step.global_step is not None and step.global_step == fit.put_back_to:
+            return  # No batch was trained since: this would be the same checkpoint once more.
         if self._progress.interval is not None and batch is None:
             fit.last_end = (step, MonitorResult())  # Checkpoints are due by batches only.
         else:
@@ -148,11 +169,13 @@ class CheckpointPlanner:
             fit.last_end = (step, monitored)
             only_best = self._callback.save_best_only
             if not only_best or monitored.improves or not monitored.decides:
-                fit.pending = self.checkpoint(step, monitored)
+                as_best = best_by is not None or (only_best and monitored.decides)
+                fit.pending = self.checkpoint(step, monitored, only_as_best=as_best)
         if fit.caller is None or not EXTENDABLE_LISTS:
             self._save_pending(fit)
 
     def _check(self, step: CheckpointStep, model: Any, best_by: Direction | None) -> MonitorResult:
+        self._await_judgement()
         monitor, before = self._progress.monitor, self._callback.best
         if best_by is None:
             monitored = monitor.check(step.logs, model)

@@ -17,12 +17,11 @@ from wk_checkpoint.artifacts.server import (
 )
 from wk_checkpoint.artifacts.staging import StagedVersion, staged_versions
 from wk_checkpoint.checkpoint import OWN_ALIAS, artifact_name
-from wk_checkpoint.formats import format_of
 from wk_checkpoint.saver import wait_for_savers
-from wk_checkpoint.state import model_state, training_state
+from wk_checkpoint.state import training_state
+from wk_checkpoint.state.loading import load_checkpoint
 from wk_checkpoint.state.training_state import TrainingState
 from wk_checkpoint.storage.storage import is_remote, storage_at
-from wk_core.distribution import scope_of
 from wk_core.run import is_silent, resolve_run
 
 __all__ = ["restore"]
@@ -91,18 +90,7 @@ def restore(
     wait_for_savers()
     with _local_checkpoint(artifact, run) as path:
         source = f"Checkpoint {os.fspath(artifact or path)!r}"
-        checkpoint_format = format_of(path)
-        state = checkpoint_format.training_state(path)
-        if state is None:
-            raise ValueError(
-                f"{source} holds no training state: WandbModelCheckpoint has not written it. "
-                "`keras.saving.load_model` or `model.load_weights` may load it."
-            )
-        with scope_of(model):
-            checkpoint_format.build(model, path)
-            model_state.prepare(model, state["model"], source)
-            checkpoint_format.load(model, path)
-            model_state.restore_extras(model, state, source)
+        state = load_checkpoint(model, path, source)
     return training_state.restore(state, model, callbacks, source=source)
 
 

@@ -3,7 +3,7 @@
 import datetime
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from wk_checkpoint.storage.storage import storage_at
@@ -16,9 +16,10 @@ __all__ = ["LocalFiles", "Retention", "SavedCheckpoint", "select_expired"]
 class Retention:
     """Keeps the best and the last checkpoints; deletes the others from the disk and the server.
 
-    A file that the next checkpoint replaces at the same path is gone in any case. The rule applies
-    only to checkpoints that this callback saved in this run, and never to a version on the server
-    that has an alias of your own.
+    Both numbers count checkpoints whose values are all finite; of the others the last one is kept
+    beside them. A file that the next checkpoint replaces at the same path is gone in any case. The
+    rule applies only to checkpoints that this callback saved in this run, and never to a version on
+    the server that has an alias of your own.
 
     Args:
         best: The number of best checkpoints to keep, by the monitored metric. Defaults to 1.
@@ -53,24 +54,28 @@ class SavedCheckpoint:
         order: A number that is larger for a later checkpoint.
         score: A number that is larger for a better one; None if the monitored metric was missing.
         protected: Whether it is kept in any case.
+        is_finite: Whether all its values are finite.
     """
 
     key: str
     order: int
     score: float | None
     protected: bool = False
+    is_finite: bool = True
 
 
 def select_expired(saved: Sequence[SavedCheckpoint], rule: Retention) -> list[SavedCheckpoint]:
     """Returns the checkpoints that a rule does not keep, oldest first."""
     by_age = sorted(saved, key=lambda each: each.order)
+    finite = [each for each in by_age if each.is_finite]
+    broken = [each for each in by_age if not each.is_finite]
     # Among equal scores the earlier checkpoint ranks first, as for the alias `best`.
     by_score = sorted(
-        (each for each in by_age if each.score is not None),
+        (each for each in finite if each.score is not None),
         key=lambda each: each.score or 0.0,
         reverse=True,
     )
-    kept = {each.key for each in [*by_age[-rule.last :], *by_score[: rule.best]]}
+    kept = {each.key for each in [*finite[-rule.last :], *by_score[: rule.best], *broken[-1:]]}
     return [each for each in by_age if each.key not in kept and not each.protected]
 
 
@@ -101,10 +106,10 @@ class LocalFiles:
         """Announces a checkpoint that is about to be written, so that its own state lists it."""
         self._expected = self._next(path, score)
 
-    def add(self, path: str, score: float | None) -> None:
+    def add(self, path: str, score: float | None, *, is_finite: bool = True) -> None:
         """Adds a checkpoint that was written, and removes the files that expire by it."""
         self._expected = None
-        self._saved[path] = self._next(path, score)
+        self._saved[path] = replace(self._next(path, score), is_finite=is_finite)
         self._stamps[path] = storage_at(path).stamp()
         for expired in select_expired(list(self._saved.values()), self._rule):
             storage = storage_at(expired.key)
@@ -120,6 +125,7 @@ class LocalFiles:
                 "path": each.key,
                 "order": each.order,
                 "score": each.score,
+                "is_finite": each.is_finite,
                 "stamp": None if each is self._expected else self._stamps[each.key],
             }
             for each in {**self._saved, **expected}.values()
@@ -131,7 +137,9 @@ class LocalFiles:
         self.owner = state["owner"]
         for each in state["saved"]:
             path, stamp = each["path"], each["stamp"]
-            self._saved[path] = SavedCheckpoint(path, each["order"], each["score"])
+            self._saved[path] = SavedCheckpoint(
+                path, each["order"], each["score"], is_finite=each["is_finite"]
+            )
             # The checkpoint that holds this state was not written yet, and had no stamp.
             self._stamps[path] = storage_at(path).stamp() if stamp is None else stamp
 

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import wandb
 
@@ -15,16 +15,16 @@ from wk_checkpoint.artifacts.version_logger import VersionLogger
 from wk_checkpoint.checkpoint import Checkpoint
 from wk_checkpoint.errors import CheckpointError, SplitModelError
 from wk_checkpoint.formats import Format
+from wk_checkpoint.judge import Judge
 from wk_checkpoint.retention import LocalFiles
 from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
-from wk_checkpoint.snapshot.recorder import CheckpointRecorder
+from wk_checkpoint.snapshot.recorder import CheckpointRecorder, requires_collective_save
+from wk_checkpoint.state.last_good import LastGood
 from wk_checkpoint.storage.storage import Storage, storage_at
-from wk_core.compat.keras.sharding import is_sharded
 from wk_core.compat.keras.training import sync_state
-from wk_core.distribution import workers_strategy
 from wk_core.task_queue import TaskQueue
 
-__all__ = ["CollectiveSaver", "Saver", "requires_collective_save", "wait_for_savers"]
+__all__ = ["CollectiveSaver", "Saver", "wait_for_savers"]
 
 _SAVERS: Final["weakref.WeakSet[Saver]"] = weakref.WeakSet()  # of this process
 
@@ -39,15 +39,21 @@ class Saver:
         format: The format.
         versions: The logger of versions; None if nothing is logged.
         files: The files to which a retention rule applies; None without a rule.
+        last_good: Gets each checkpoint that is saved and finite.
+        demote: Called with a checkpoint that is not finite: it is the best no more.
         in_background: Whether to use a background thread for models that allow it.
         say: Called with messages for the user.
     """
+
+    _is_silent: ClassVar[bool] = False
 
     def __init__(
         self,
         format: Format,  # noqa: A002  Keras' and W&B's own word for it
         versions: VersionLogger | None,
         files: LocalFiles | None,
+        last_good: LastGood,
+        demote: Callable[[Checkpoint], None],
         *,
         in_background: bool,
         say: Callable[[str], None],
@@ -55,10 +61,12 @@ class Saver:
         self._format = format
         self._versions = versions
         self._files = files
+        self._last_good = last_good
         self._in_background = in_background
         self._say = say
         self._recorder = CheckpointRecorder(format, in_background=in_background)
         self._background = TaskQueue("wk_checkpoint.saver", capacity=1)
+        self._judge = Judge(demote, self._background.hurry, is_silent=self._is_silent)
         self._nothing_was_reported = False
         self._last: Storage | None = None
         _SAVERS.add(self)
@@ -96,18 +104,23 @@ class Saver:
         sync_state(model)
         with _as_checkpoint_error(checkpoint):
             data = self._recorder.record(checkpoint.step, model, best=best, callbacks=callbacks)
+        self._judge.announce()
         if data.blocks_training:
             written = self._write(checkpoint, data)
-            self._background.submit(lambda: self._finish(checkpoint, written))
+            self._background.submit(lambda: self._finish(written, model))
         else:
             handed_over = [data]
             del data
             # `pop` frees the snapshot's memory as soon as it is written.
             self._background.submit(
-                lambda: self._finish(checkpoint, self._write(checkpoint, handed_over.pop()))
+                lambda: self._finish(self._write(checkpoint, handed_over.pop()), model)
             )
         if not self._in_background:
             self._background.flush()
+
+    def await_judgement(self) -> None:
+        """Waits until it is known whether the checkpoint that is being saved is finite."""
+        self._judge.wait()
 
     def flush(self) -> None:
         """Waits until everything is saved.
@@ -125,8 +138,13 @@ class Saver:
         """Waits until everything is saved and ends the thread; returns an error not yet raised."""
         return self._background.close()
 
-    def _write(self, checkpoint: Checkpoint, data: CheckpointData) -> "_Written":
+    def _write(self, checkpoint: Checkpoint, data: CheckpointData) -> "_Written | None":
+        """Writes a checkpoint to a temporary path; returns None if it is not to be saved."""
         with _as_checkpoint_error(checkpoint), contextlib.ExitStack() as stack:
+            judged = self._judge.judge(checkpoint, data, self._recorder.infinite)
+            if judged is None:
+                return None
+            checkpoint = judged
             storage = storage_at(checkpoint.path)
             path = stack.enter_context(storage.temporary())
             if self._last is not None:
@@ -136,12 +154,15 @@ class Saver:
                 path.parent.mkdir()
                 self._format.write(data, path)
                 others = [other for other in path.parent.iterdir() if other != path]
-                return _Written(storage, path, others, stack.pop_all())
+                return _Written(checkpoint, storage, path, others, stack.pop_all())
             self._format.write(data, path)
-            return _Written(storage, path, [], stack.pop_all())
+            return _Written(checkpoint, storage, path, [], stack.pop_all())
 
-    def _finish(self, checkpoint: Checkpoint, written: "_Written") -> None:
+    def _finish(self, written: "_Written | None", model: Any) -> None:
         """Moves a written checkpoint to its path, removes expired ones, and logs it."""
+        if written is None:
+            return
+        checkpoint = written.checkpoint
         with written.cleanup:
             with _as_checkpoint_error(checkpoint):
                 for other in written.others:
@@ -154,8 +175,12 @@ class Saver:
                 written.storage.commit(written.path)
                 self._last = written.storage
             self._say(f"{checkpoint.step.alias}: saved {checkpoint.given_path}")
+            if checkpoint.is_finite:
+                staged_version = staged if isinstance(staged, StagedVersion) else None
+                self._last_good.record(checkpoint, model, staged_version)
             if self._files is not None:
-                self._files.add(checkpoint.path, checkpoint.monitored.score)
+                score = checkpoint.monitored.score
+                self._files.add(checkpoint.path, score, is_finite=checkpoint.is_finite)
             with _as_checkpoint_error(checkpoint, written=True):
                 if isinstance(staged, OSError):
                     raise staged
@@ -190,6 +215,8 @@ class CollectiveSaver(Saver):
     The arguments are those of `Saver`.
     """
 
+    _is_silent: ClassVar[bool] = True
+
     def save(
         self, checkpoint: Checkpoint, model: Any, *, best: float | None, callbacks: list[Any]
     ) -> None:
@@ -202,14 +229,10 @@ class CollectiveSaver(Saver):
             return
         sync_state(model)
         data = self._recorder.record(checkpoint.step, model, best=best, callbacks=callbacks)
-        if data.blocks_training:
+        judged = self._judge.judge(checkpoint, data, self._recorder.infinite)
+        if data.blocks_training and judged is not None:
             with tempfile.TemporaryDirectory() as directory:
                 self._format.write(data, Path(directory, Path(checkpoint.path).name))
-
-
-def requires_collective_save(model: Any) -> bool:
-    """Returns whether all processes must take part when one of them saves a model."""
-    return workers_strategy(model) is not None or is_sharded(model)
 
 
 def wait_for_savers() -> None:
@@ -223,12 +246,14 @@ class _Written:
     """A checkpoint that is written to a temporary path.
 
     Attributes:
-        storage: The storage at its final path.
+        checkpoint: The checkpoint, with its final path.
+        storage: The storage at that path.
         path: The temporary path; a model's own method may have written nothing to it.
         others: The other files that such a method has written.
         cleanup: Removes the temporary directory.
     """
 
+    checkpoint: Checkpoint
     storage: Storage
     path: Path
     others: list[Path]

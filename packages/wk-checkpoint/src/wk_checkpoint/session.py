@@ -10,18 +10,21 @@ from typing import Any
 import wandb
 
 from wk_checkpoint.artifacts.version_logger import VersionLogger
-from wk_checkpoint.checkpoint import artifact_name
+from wk_checkpoint.checkpoint import Checkpoint, artifact_name
 from wk_checkpoint.formats import Format
 from wk_checkpoint.ongoing_fit import OngoingFit
 from wk_checkpoint.planner import CheckpointPlanner
 from wk_checkpoint.preemption import Preemption
 from wk_checkpoint.progress import Progress
 from wk_checkpoint.retention import Retention
-from wk_checkpoint.saver import CollectiveSaver, Saver, requires_collective_save
+from wk_checkpoint.saver import CollectiveSaver, Saver
+from wk_checkpoint.snapshot.recorder import requires_collective_save
+from wk_checkpoint.state.last_good import LastGood
 from wk_core.compat.keras.flavour import EXTENDABLE_LISTS
 from wk_core.compat.keras.hooks import call_after_all, current_callback_list
 from wk_core.process import this_process
 from wk_core.run import close_before_finish, is_silent
+from wk_core.state.rollback import RestoredCheckpoint, RollbackError
 
 __all__ = ["CheckpointSession", "Settings", "await_fit"]
 
@@ -78,8 +81,9 @@ class CheckpointSession:
         save_pending: Callable[[OngoingFit], None],
     ) -> None:
         self._versions: VersionLogger | None = None
+        name = artifact_name(run, settings.artifact)
+        self._last_good = LastGood(run, name)
         if not run.disabled:
-            name = artifact_name(run, settings.artifact)
             self._versions = VersionLogger(run, name, settings.retention)
         if settings.preemption and this_process().count > 1:
             raise ValueError(
@@ -94,6 +98,7 @@ class CheckpointSession:
             continue_epochs=settings.continue_epochs,
             preemption=self.preemption,
             save_pending=save_pending,
+            await_judgement=self._await_judgement,
             say=self._say,
         )
         self._callback = callback
@@ -192,6 +197,28 @@ class CheckpointSession:
             saver.flush()
             self.preemption.end_process()
 
+    def roll_back(self) -> RestoredCheckpoint:
+        """Puts the model of the present `fit` back to the last finite checkpoint.
+
+        Raises:
+            RollbackError: If there is no such checkpoint, or no `fit` in this process alone.
+            CheckpointError: If a checkpoint that was being saved could not be.
+        """
+        fit = self.planner.fits.current
+        if fit is None:
+            raise RollbackError("A training can be put back by a hook of its `fit` only.")
+        if this_process().count > 1:
+            raise RollbackError("Several processes train together: one cannot put back its model.")
+        if self._saver is not None:
+            self._saver.flush()
+        if fit.pending is not None:
+            self._demote(fit.pending)
+        fit.pending = fit.last_end = None
+        restored = self._last_good.put_back(fit.model, epoch=fit.epochs.numbers(fit.epoch)["run"])
+        fit.put_back_to = restored.global_step
+        self._say(f"back at {restored.name}: {restored.path}")
+        return restored
+
     def close(self) -> BaseException | None:
         """Waits until everything is saved; returns an error that was not raised yet."""
         saver, self._saver = self._saver, None
@@ -211,6 +238,8 @@ class CheckpointSession:
             self._settings.format,
             self._versions,
             self._progress.files,
+            self._last_good,
+            self._demote,
             in_background=self._settings.background,
             say=self._say,
         )
@@ -218,6 +247,16 @@ class CheckpointSession:
             self.run, self._close_interrupted, "WandbModelCheckpoint"
         )
         return self._saver
+
+    def _await_judgement(self) -> None:
+        if self._saver is not None:
+            self._saver.await_judgement()
+
+    def _demote(self, checkpoint: Checkpoint) -> None:
+        """Takes back that a checkpoint is the best: it is broken, or was never saved."""
+        self._progress.monitor.withdraw(checkpoint.monitored)
+        if self._versions is not None:
+            self._versions.withdraw_rank(checkpoint)
 
     def _close_interrupted(self) -> BaseException | None:
         """Saves what an interrupted `fit` has left; returns an error that was not raised yet."""

@@ -1,5 +1,6 @@
 """Naming and logging artifacts, the same offline as online."""
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -7,7 +8,11 @@ from typing import Any, Literal
 
 import wandb
 
-from wk_core.compat.wandb.artifacts import leave_out_descriptions, new_artifact
+from wk_core.compat.wandb.artifacts import (
+    leave_out_descriptions,
+    new_artifact,
+    withhold_latest,
+)
 
 __all__ = ["check_name", "log_artifact"]
 
@@ -42,6 +47,7 @@ def log_artifact(
     aliases: Iterable[str] = ("latest",),
     metadata: Mapping[str, Any] | None = None,
     copy: bool = True,
+    move_latest: bool = True,
 ) -> wandb.Artifact:
     """Logs files and directories as a new version of an artifact of the run.
 
@@ -58,6 +64,8 @@ def log_artifact(
         metadata: Anything that JSON takes.
         copy: Whether wandb makes copies of the files for the upload. Defaults to True; without
             them the files must stay as they are until they are uploaded.
+        move_latest: Whether the alias `latest` moves to this version, as W&B wants it. Defaults to
+            True.
 
     Returns:
         The artifact. Online it can be waited for; offline it is kept beside the run, and
@@ -79,4 +87,5 @@ def log_artifact(
         else:
             raise FileNotFoundError(f"Nothing to log as artifact {name!r}: there is no {path}.")
     leave_out_descriptions(run)
-    return run.log_artifact(artifact, aliases=list(aliases))
+    with contextlib.nullcontext() if move_latest else withhold_latest(run, artifact):
+        return run.log_artifact(artifact, aliases=list(aliases))

@@ -1,12 +1,12 @@
 """Facts that only describe a model: left out where they cannot be had, which is said."""
 
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import wandb
 
-__all__ = ["described", "distinct", "in_a_line"]
+__all__ = ["described", "distinct", "few", "in_a_line"]
 
 Fact = TypeVar("Fact")
 
@@ -55,3 +55,9 @@ def distinct(names: Iterable[str]) -> Iterator[str]:
             candidate = f"{name}_{number}"
         given.add(candidate)
         yield candidate
+
+
+def few(names: Sequence[str], most: int = 5) -> str:
+    """Returns the first of several names, and how many more there are."""
+    first = ", ".join(names[:most])
+    return f"{first} and {len(names) - most} more" if len(names) > most else first

@@ -20,6 +20,7 @@ class BestVersion:
 
     def __init__(self) -> None:
         self._scores: dict[tuple[str, str], float] = {}
+        self._before: dict[tuple[str, str], float | None] = {}
         self._was_looked_up = False
         self._lock = threading.Lock()
 
@@ -47,11 +48,22 @@ class BestVersion:
         with self._lock:
             return self._keep((monitor, monitored.mode), monitored.score)
 
+    def withdraw(self, monitor: str, monitored: MonitorResult) -> None:
+        """Takes back that a model is the best, unless a better one has come since."""
+        measure = (monitor, monitored.mode or "")
+        with self._lock:
+            if measure in self._scores and self._scores[measure] == monitored.score:
+                before = self._before.pop(measure, None)
+                if before is None:
+                    del self._scores[measure]
+                else:
+                    self._scores[measure] = before
+
     def _keep(self, measure: tuple[str, str], score: float) -> bool:
         before = self._scores.get(measure)
         if before is not None and score <= before:
             return False
-        self._scores[measure] = score
+        self._scores[measure], self._before[measure] = score, before
         return True
 
 

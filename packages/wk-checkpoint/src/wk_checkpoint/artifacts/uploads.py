@@ -57,6 +57,8 @@ class Uploads:
         except Exception as error:
             raise CheckpointError(staged.step, staged.path, error, written=True) from error
         staged.remove()
+        if "latest" not in staged.aliases:
+            self._retry(lambda: _withdraw_latest(version))
         rule = self._retention
         if rule is not None:
             self._retry(lambda: _remove_expired(version, staged.metadata, rule))
@@ -83,6 +85,20 @@ class Uploads:
         error = self._background.close()
         if error is not None:
             wandb.termerror(f"WandbModelCheckpoint: not every version was uploaded: {error}")
+
+
+def _withdraw_latest(version: wandb.Artifact) -> None:
+    """Puts `latest` back to the last finite version, where it went to this one nevertheless."""
+    if "latest" not in version.aliases:
+        return
+    finite = (each for each in version.collection.artifacts() if _is_finite(each))
+    newest = max(finite, key=_number, default=None)
+    if newest is None:
+        version.aliases.remove("latest")
+        version.save()
+    else:
+        newest.aliases.append("latest")
+        newest.save()
 
 
 def _remove_expired(newest: wandb.Artifact, metadata: Mapping[str, Any], rule: Retention) -> None:
@@ -118,7 +134,12 @@ def _as_saved(version: Any) -> SavedCheckpoint:
         order=_number(version),
         score=None if score is None else float(score),  # An infinite one is a text.
         protected=any(not OWN_ALIAS.fullmatch(alias) for alias in version.aliases),
+        is_finite=_is_finite(version),
     )
+
+
+def _is_finite(version: Any) -> bool:
+    return bool(version.metadata.get("is_finite", True))
 
 
 def _number(version: Any) -> int:

@@ -54,6 +54,11 @@ class VersionLogger:
         is_best = self._best.improves(checkpoint.monitor, checkpoint.monitored)
         return replace(checkpoint, is_best=is_best)
 
+    def withdraw_rank(self, checkpoint: Checkpoint) -> None:
+        """Takes back what `with_rank` has recorded: the checkpoint is not the best after all."""
+        if checkpoint.is_best:
+            self._best.withdraw(checkpoint.monitor, checkpoint.monitored)
+
     def stage(self, path: Path, name: str, checkpoint: Checkpoint, format: Format) -> StagedVersion:  # noqa: A002
         """Links or copies a finished checkpoint, so that it stays as it is until the upload."""
         return stage(
@@ -82,6 +87,7 @@ class VersionLogger:
             aliases=staged.aliases,
             metadata=staged.metadata,
             copy=False,
+            move_latest="latest" in staged.aliases,
         )
         if self._uploads is not None:
             self._uploads.follow(version, staged)

@@ -1,11 +1,12 @@
 """The content of one checkpoint."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from wk_checkpoint.snapshot.finiteness import non_finite, values_of_model
 from wk_checkpoint.snapshot.snapshot import Snapshot
 from wk_checkpoint.state.serialization import encode
 
@@ -30,6 +31,20 @@ class CheckpointData:
     def blocks_training(self) -> bool:
         """Whether training waits until it is written, since the writer reads the model itself."""
         return self.snapshot is None or self.snapshot.live
+
+    def non_finite(self, by_design: Collection[str]) -> list[str]:
+        """Returns the names of the weights that hold values that are not finite.
+
+        Metrics do not count: they begin anew in each epoch.
+
+        Args:
+            by_design: The names of those that may hold infinities.
+        """
+        snapshot = self.snapshot
+        values = values_of_model(self.model) if snapshot is None else snapshot.named_values
+        states = enumerate(self.training_state["recurrent_states"])
+        recurrent = ((f"recurrent state {number}", value) for number, value in states)
+        return non_finite([*values, *recurrent], by_design)
 
     def encoded_state(self) -> bytes:
         """Returns the training state as bytes."""

@@ -9,14 +9,16 @@ from wk_checkpoint.checkpoint import CheckpointStep
 from wk_checkpoint.errors import SplitModelError, UnserializableModelError
 from wk_checkpoint.formats import Format
 from wk_checkpoint.snapshot.checkpoint_data import CheckpointData
+from wk_checkpoint.snapshot.finiteness import infinite_by_design
 from wk_checkpoint.snapshot.snapshot import Snapshot
 from wk_checkpoint.state import model_state, training_state
 from wk_checkpoint.state.serialization import serialize_model
 from wk_core.compat.keras.saved_objects import SavedObject, new_saved_objects
 from wk_core.compat.keras.saving import is_overridden, prepare_saving
 from wk_core.compat.keras.sharding import is_sharded
+from wk_core.distribution import workers_strategy
 
-__all__ = ["CheckpointRecorder"]
+__all__ = ["CheckpointRecorder", "requires_collective_save"]
 
 
 class CheckpointRecorder:
@@ -27,6 +29,9 @@ class CheckpointRecorder:
     Args:
         format: The format of the checkpoints.
         in_background: Whether another thread writes them, so that a snapshot must be a copy.
+
+    Attributes:
+        infinite: The names of the untrained weights that were infinite before training.
     """
 
     def __init__(self, format: Format, *, in_background: bool) -> None:  # noqa: A002  Keras' word
@@ -34,6 +39,7 @@ class CheckpointRecorder:
         self._in_background = in_background
         self._blocking_was_reported = False
         self._objects = new_saved_objects()
+        self.infinite: frozenset[str] = frozenset()
 
     def prepare(self, model: Any) -> None:
         """Imports what the first checkpoint needs, and checks that the model can be saved.
@@ -50,6 +56,9 @@ class CheckpointRecorder:
             except UnserializableModelError as error:
                 if self._is_final(error.cause, model):
                     raise
+        if not requires_collective_save(model):
+            objects = () if self._objects is None else self._objects.of(model)
+            self.infinite = infinite_by_design(model, objects)
 
     def record(
         self, step: CheckpointStep, model: Any, *, best: float | None, callbacks: list[Any]
@@ -129,3 +138,8 @@ class CheckpointRecorder:
             wandb.termlog(
                 f"WandbModelCheckpoint: training waits while a checkpoint is written: {reason}."
             )
+
+
+def requires_collective_save(model: Any) -> bool:
+    """Returns whether all processes must take part when one of them saves a model."""
+    return workers_strategy(model) is not None or is_sharded(model)

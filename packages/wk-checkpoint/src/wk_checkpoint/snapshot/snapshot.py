@@ -8,13 +8,13 @@ them to a file.
 """
 
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from wk_core.compat.keras.flavour import backend, keras
+from wk_core.compat.keras.flavour import backend, keras, weight_path
 from wk_core.compat.keras.saved_objects import SavedGroup, SavedObject, own_variables, saved_values
 from wk_core.compat.keras.sharding import gather
 from wk_core.compat.keras.training import snapshot_value
@@ -50,13 +50,19 @@ class Snapshot:
         self.variables: list[Any] = []
         self._values: dict[int, tuple[Any, Any]] = {}
         self._extra: dict[str, list[Any]] = {}
+        self._named: dict[int, tuple[str, Any]] = {}
+
+    @property
+    def named_values(self) -> Iterator[tuple[str, Any]]:
+        """The values of variables, and values that objects compute for the file, with names."""
+        yield from self._named.values()
 
     def value_of(self, variable: Any) -> Any:
         """Returns the value of a variable; the first call must come from the training thread."""
-        if self.live:
-            return variable
         if id(variable) not in self._values:
-            self._values[id(variable)] = (variable, snapshot_value(variable))
+            value = variable if self.live else snapshot_value(variable)
+            self._values[id(variable)] = (variable, value)
+            self._named[id(value)] = (weight_path(variable), value)
         return self._values[id(variable)][1]
 
     def add_weights(self) -> None:
@@ -70,7 +76,7 @@ class Snapshot:
                 continue
             values = saved_values(one.holder)
             name = getattr(one.holder, "name", None)
-            copies = {key: self._copy(value) for key, value in values.items()}
+            copies = {key: self._copy(value, f"{one.path}/{key}") for key, value in values.items()}
             self.groups.append(
                 SavedGroup(one.path, name if isinstance(name, str) else None, copies)
             )
@@ -113,9 +119,14 @@ class Snapshot:
                 extra[path] = missing
         return extra
 
-    def _copy(self, value: Any) -> Any:
+    def _copy(self, value: Any, name: str) -> Any:
         if _is_variable(value):
             return self.value_of(value)
+        copy = self._copy_of_computed(value)
+        self._named[id(copy)] = (name, copy)
+        return copy
+
+    def _copy_of_computed(self, value: Any) -> Any:
         if self.live:
             return value
         if hasattr(value, "read_value"):  # a variable of TensorFlow's own

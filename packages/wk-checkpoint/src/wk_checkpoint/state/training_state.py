@@ -22,7 +22,7 @@ from wk_core.compat.keras.hooks import call_after_next, is_in_fit
 from wk_core.compat.keras.layer_state import recurrent_states
 from wk_core.state import callback_state
 
-__all__ = ["TrainingState", "record", "restore"]
+__all__ = ["TrainingState", "record", "restore", "restore_metrics", "restore_model"]
 
 
 @dataclass(frozen=True)
@@ -118,16 +118,7 @@ def restore(
     Raises:
         ValueError: If the model has another number of random variables than the saved one.
     """
-    seeds = seed_variables(model)
-    if len(seeds) != len(state["seeds"]):
-        raise ValueError(
-            f"{source} was saved from a model with {len(state['seeds'])} seed generators, but "
-            f"{model.name!r} has {len(seeds)}: it would not draw the same random numbers."
-        )
-    for variable, value in zip(seeds, state["seeds"], strict=True):
-        variable.assign(value)
-    for variable, value in zip(recurrent_states(model), state["recurrent_states"], strict=True):
-        variable.assign(value)
+    restore_model(state, model, source)
     unkept = seedless_layers(model)
     if unkept:
         wandb.termwarn(
@@ -156,6 +147,39 @@ def restore(
         metrics=state["metrics"],
         _metric_values=tuple(state["metric_values"]),
     )
+
+
+def restore_model(state: Mapping[str, Any], model: Any, source: str) -> None:
+    """Restores the variables of a model that are in no file of Keras: seeds and recurrent states.
+
+    Args:
+        state: The value that `record` returned.
+        model: The model, whose weights and optimizer state are already restored.
+        source: The name of the checkpoint, for errors.
+
+    Raises:
+        ValueError: If the model has another number of random variables than the saved one.
+    """
+    seeds = seed_variables(model)
+    if len(seeds) != len(state["seeds"]):
+        raise ValueError(
+            f"{source} was saved from a model with {len(state['seeds'])} seed generators, but "
+            f"{model.name!r} has {len(seeds)}: it would not draw the same random numbers."
+        )
+    for variable, value in zip(seeds, state["seeds"], strict=True):
+        variable.assign(value)
+    for variable, value in zip(recurrent_states(model), state["recurrent_states"], strict=True):
+        variable.assign(value)
+
+
+def restore_metrics(values: Sequence[np.ndarray], model: Any) -> None:
+    """Restores what a model's metrics have seen of an epoch; without values they begin anew."""
+    variables = metric_variables(model)
+    if len(values) != len(variables):
+        model.reset_metrics()
+        return
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def _at_next_epoch(model: Any, task: Callable[[], None]) -> None:

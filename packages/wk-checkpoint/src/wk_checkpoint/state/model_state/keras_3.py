@@ -23,6 +23,7 @@ from wk_core.compat.keras.saved_objects import (
     trained_variables,
 )
 from wk_core.compat.keras.saving import prepare_saving
+from wk_core.description import few
 
 __all__ = ["prepare", "record", "restore_extras"]
 
@@ -105,7 +106,7 @@ def _check_likeness(model: Any, state: Mapping[str, Any], source: str) -> None:
         f"{one.path}/{key}" for one in SavedObjects().of(model) for key in saved_values(one.holder)
     }
     differences = [
-        f"{what}: {_few(places)}"
+        f"{what}: {few(sorted(places))}"
         for what, places in (
             ("only the checkpoint has", saved - there),
             ("only the model has", there - saved),
@@ -197,8 +198,3 @@ def _load_assets(one: SavedObject, assets: Mapping[str, np.ndarray]) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content.tobytes())
         one.holder.load_assets(directory)
-
-
-def _few(places: set[str]) -> str:
-    first = ", ".join(sorted(places)[:5])
-    return f"{first} and {len(places) - 5} more" if len(places) > 5 else first

@@ -20,6 +20,7 @@ __all__ = [
     "new_artifact",
     "request_status",
     "undisturbed_cache",
+    "withhold_latest",
 ]
 
 _DIGEST: Final = "wandb.sdk.artifacts._generated.ArtifactDigestAlgorithm"
@@ -30,6 +31,7 @@ _REQUEST_ERROR: Final = "wandb.sdk.lib.service.service_connection.WandbApiFailed
 _lock: Final = threading.Lock()
 _makers = 0
 _undescribed: "Final[weakref.WeakSet[wandb.Run]]" = weakref.WeakSet()
+_withheld: "Final[weakref.WeakKeyDictionary[wandb.Run, set[int]]]" = weakref.WeakKeyDictionary()
 
 
 @stands_on(
@@ -114,6 +116,41 @@ def log_without_asking(run: wandb.Run) -> None:
             check(artifact)
 
     run._assert_can_log_artifact = check_source  # type: ignore[method-assign]
+
+
+@stands_on(
+    "run._prepare_artifact",
+    why="wandb adds the alias `latest` to every version that it logs, and takes no word against it",
+    versions="wandb 0.17 to 0.31",
+    without="`latest` moves to a version that should not have it, and is put back once that "
+    "version is uploaded",
+    report="not reported: for wandb, `log_artifact` without `latest`",
+)
+@contextlib.contextmanager
+def withhold_latest(run: wandb.Run, artifact: wandb.Artifact) -> Iterator[None]:
+    """Leaves `latest` where it is if an artifact is logged in the block; others get it as ever."""
+    prepare = getattr(run, "_prepare_artifact", None)
+    if prepare is None:
+        say_missing(withhold_latest)
+        yield
+        return
+    with _lock:
+        if run not in _withheld:
+            _withheld[run] = set()
+            run._prepare_artifact = functools.partial(_prepare, prepare, _withheld[run])  # type: ignore[method-assign]
+        withheld = _withheld[run]
+    withheld.add(id(artifact))
+    try:
+        yield
+    finally:
+        withheld.discard(id(artifact))
+
+
+def _prepare(prepare: Any, withheld: set[int], *arguments: Any, **named: Any) -> Any:
+    artifact, aliases = prepare(*arguments, **named)
+    if id(artifact) in withheld:
+        aliases = [alias for alias in aliases if alias != "latest"]
+    return artifact, aliases
 
 
 @stands_on(

@@ -92,6 +92,7 @@ def test_metadata(offline_run, read_back):
         "score": -loss,
         "mode": "min",
         "is_best": True,
+        "is_finite": True,
         "format": "keras",
         "whole_model": True,
         "backend": keras.backend.backend(),

@@ -8,7 +8,13 @@ import numpy as np
 from documented_uses.recorder import Recorder
 from documented_uses.training import Batches, fit, linear_model, sgd
 from documented_uses.use import use
-from wk_checkpoint import TrainingState, WandbModelCheckpoint, restore
+from wk_checkpoint import (
+    RestoredCheckpoint,
+    RollbackError,
+    TrainingState,
+    WandbModelCheckpoint,
+    restore,
+)
 from wk_core import KeepsState
 from wk_core.compat.keras.flavour import LEGACY, keras, values_of
 from wk_metrics import WandbMetricsLogger
@@ -29,6 +35,23 @@ class _CountEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # Keras shi
     def set_training_state(self, state: Any) -> None:
         """Goes on from a state."""
         self.count = state["count"]
+
+
+class _Diverge(keras.callbacks.Callback):  # type: ignore[misc]
+    """Breaks a model in an epoch, and goes back when it ends."""
+
+    def __init__(self, checkpoint: WandbModelCheckpoint) -> None:
+        super().__init__()
+        self.restored: RestoredCheckpoint | None = None
+        self._checkpoint = checkpoint
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        if epoch == 2:
+            self.model.set_weights([weight * np.nan for weight in self.model.get_weights()])
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        if epoch == 2:
+            self.restored = self._checkpoint.roll_back()
 
 
 def _adam() -> Any:
@@ -104,6 +127,22 @@ def from_within_an_epoch(record: Recorder) -> None:
         state = restore(rest, "latest", callbacks=callbacks)
         state.fit(rest, Batches(), epochs=4, callbacks=callbacks, **settings)
     _note_end(record, whole, rest, state)
+
+
+@use()
+def back_to_the_last_good_checkpoint(record: Recorder) -> None:
+    """Goes back within a `fit` when the model has diverged, and says where there is no way back."""
+    with record.run():
+        model, checkpoint = linear_model(_adam()), WandbModelCheckpoint("model.keras", "loss")
+        diverge = _Diverge(checkpoint)
+        model.fit(Batches(), epochs=4, shuffle=False, verbose=0, callbacks=[diverge, checkpoint])
+        record.weights("weights", model)
+        assert diverge.restored is not None
+        record.note("went back to", vars(diverge.restored))
+        try:
+            checkpoint.roll_back()
+        except RollbackError as error:
+            record.note("outside of a training", str(error))
 
 
 @use()

@@ -118,7 +118,7 @@ def test_version_stands_in_for_a_file_that_is_gone(inside):
 
 def test_nothing_to_go_back_to():
     guard = Guard()
-    with pytest.raises(RollbackError, match="No finite checkpoint of '.*' has been saved"):
+    with pytest.raises(RollbackError, match="No finite checkpoint of"):
         train(WandbModelCheckpoint("model.keras", "loss"), guard, data=Poisoned(0, 2))
 
 

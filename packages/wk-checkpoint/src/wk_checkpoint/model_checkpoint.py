@@ -34,8 +34,9 @@ class WandbModelCheckpoint(RunCallback, keras.callbacks.ModelCheckpoint):  # typ
     It is a `keras.callbacks.ModelCheckpoint` with the same arguments. Each checkpoint becomes a
     version of the artifact `run_<run id>_model` of type `model`, with the aliases `latest`;
     `epoch_<n>` or `epoch_<n>_batch_<m>`, counted from 0 (epochs go on in the run's next `fit`);
-    and `best` if the monitored metric is better than in all earlier versions. Offline the versions
-    stay on this machine for `wandb sync`.
+    and `best` if the monitored metric is better than in all earlier versions. A model with NaN or
+    infinities becomes neither: its alias is `non_finite`, and it replaces no file. Offline the
+    versions stay on this machine for `wandb sync`.
 
     Training does not wait for a checkpoint: at the end of the epoch or batch, after all other
     callbacks, it takes a snapshot of the model, and a background thread writes, hashes and logs

@@ -1,7 +1,7 @@
 """Which weights hold values that are not finite: NaN, or an infinity that training has brought."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from wk_core.compat.keras.saved_objects import SavedObject, saved_values
 
 __all__ = ["infinite_by_design", "non_finite", "values_of_model"]
 
+_PIECE: Final = 1 << 16  # numbers to look at at a time, for which memory is at hand
+
 
 def non_finite(values: Iterable[tuple[str, Any]], by_design: Collection[str]) -> list[str]:
     """Returns the names of the values that hold NaN or an infinity, each once, in order.
@@ -29,7 +31,7 @@ def non_finite(values: Iterable[tuple[str, Any]], by_design: Collection[str]) ->
     found = []
     for name, value in values:
         array = _floats(value)
-        if array is None or np.isfinite(array).all():
+        if array is None or _is_finite(array):
             continue
         if name not in by_design or np.isnan(array).any():
             found.append(name)
@@ -66,8 +68,16 @@ def values_of_model(model: Any) -> Iterator[tuple[str, Any]]:
             yield weight_path(variable), variable
 
 
+def _is_finite(array: np.ndarray) -> bool:
+    flat = array.reshape(-1)
+    pieces = range(0, flat.size, _PIECE)
+    return all(np.isfinite(flat[start : start + _PIECE]).all() for start in pieces)
+
+
 def _floats(value: Any) -> np.ndarray | None:
     """Returns a value as an array; None if it has no floating-point numbers."""
-    array = np.asarray(to_numpy(value))
+    # Of tensors that are on the CPU, NumPy itself needs no copy; Keras makes one.
+    by_keras = hasattr(value, "assign") or hasattr(value, "detach")
+    array = np.asarray(to_numpy(value) if by_keras else value)
     # The name tells of bfloat16, too, which is no kind of NumPy's own.
     return array if "float" in array.dtype.name or array.dtype.kind == "c" else None

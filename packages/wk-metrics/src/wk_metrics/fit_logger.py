@@ -12,6 +12,7 @@ from wk_core.compat.keras.optimizers import batches_trained, counting_optimizer
 from wk_core.compat.keras.training import samples_seen
 from wk_core.distribution import workers_strategy
 from wk_core.epochs import EpochNumbers
+from wk_core.state.rollback import rollbacks
 from wk_metrics.batch_logger import BatchLogger
 from wk_metrics.batches import Frequency
 from wk_metrics.global_step import StartingPoint, global_step_of
@@ -90,6 +91,7 @@ class FitLogger:
         self._global_step = global_step_of(run)
         self._epochs = epochs
         self._samples: int | None = None
+        self._rollbacks = 0
         self._trains_by_fit = is_in_fit(model)
         self._last_batch: Callable[[int], int] = int  # as it is, in a loop without epochs
         self.throughput = Throughput() if settings.measures_throughput else None
@@ -131,6 +133,7 @@ class FitLogger:
         self._last_batch = last_batch_finder(self._model)
         self.rates.start_epoch()
         self._samples = None
+        self._rollbacks = rollbacks()
         if self.batches is not None:
             self.batches.start_epoch()
         if self.throughput is not None:
@@ -215,7 +218,9 @@ class FitLogger:
 
     def _trained(self) -> int | None:
         optimizer = self._optimizer
-        return None if optimizer is None else batches_trained(optimizer)
+        if optimizer is None or rollbacks() != self._rollbacks:
+            return None  # It was put back, and counts some batches twice.
+        return batches_trained(optimizer)
 
     def _new_batch_logger(self, initial_epoch: int) -> BatchLogger:
         steps_per_epoch = self._params.get("steps")
@@ -240,5 +245,7 @@ class FitLogger:
         )
 
     def _samples_seen(self) -> int:
+        if rollbacks() != self._rollbacks:
+            return 0  # The metrics, which count them, were put back as well.
         # Several TensorFlow workers count their own, and only all together know the sum.
         return samples_seen(self._model) if workers_strategy(self._model) is None else 0

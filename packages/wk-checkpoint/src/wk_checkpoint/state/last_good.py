@@ -16,7 +16,7 @@ from wk_checkpoint.state import training_state
 from wk_checkpoint.state.loading import load_checkpoint
 from wk_checkpoint.storage.storage import storage_at
 from wk_core.compat.keras.training import sync_state
-from wk_core.state.rollback import RestoredCheckpoint, RollbackError
+from wk_core.state.rollback import RestoredCheckpoint, RollbackError, count_rollback
 
 __all__ = ["LastGood"]
 
@@ -76,6 +76,7 @@ class LastGood:
             raise RollbackError(f"Checkpoint {name!r} cannot be put back: {error}") from error
         training_state.restore_model(state, model, f"Checkpoint {name!r}")
         training_state.restore_metrics(state["metric_values"] if step.epoch == epoch else (), model)
+        count_rollback()
         return RestoredCheckpoint(
             name, saved.checkpoint.given_path, step.epoch, step.batch, step.global_step
         )

@@ -5,7 +5,16 @@ from typing import Protocol, runtime_checkable
 
 from wk_core.compat.keras.hooks import current_callback_list
 
-__all__ = ["RestoredCheckpoint", "RollbackError", "RollbackSource", "find_rollback_source"]
+__all__ = [
+    "RestoredCheckpoint",
+    "RollbackError",
+    "RollbackSource",
+    "count_rollback",
+    "find_rollback_source",
+    "rollbacks",
+]
+
+_count = 0  # of rollbacks in this process
 
 
 @dataclass(frozen=True)
@@ -50,3 +59,14 @@ def find_rollback_source() -> RollbackSource | None:
     callback_list = current_callback_list()
     callbacks = () if callback_list is None else callback_list.callbacks
     return next((each for each in callbacks if isinstance(each, RollbackSource)), None)
+
+
+def count_rollback() -> None:
+    """Records that a training was put back, and with it what its metrics and optimizers count."""
+    global _count
+    _count += 1
+
+
+def rollbacks() -> int:
+    """Returns how often trainings of this process were put back so far."""
+    return _count

@@ -15,6 +15,7 @@ from wk_core.compat.keras.optimizers import (
     parts_of,
 )
 from wk_core.compat.keras.training import state_is_in_variables, sync_state
+from wk_core.state.rollback import rollbacks
 from wk_metrics.learning_rate.optimizer_rate import OptimizerRate
 from wk_metrics.learning_rate.rates import LazyValue
 
@@ -60,12 +61,15 @@ class LearningRates:
         self._read: dict[int, dict[str, LazyValue]] = {}
         self._of_epoch: dict[str, LazyValue] | None = None
         self._unknown: set[str] = set()
+        self._rollbacks = rollbacks()
         self.must_be_read = False
         self.refresh(afterwards=afterwards)
 
     @property
     def are_outdated(self) -> bool:
-        """Whether the model has another optimizer, or more of them, since the last `refresh`."""
+        """Whether the optimizers were replaced, added or put back since the last `refresh`."""
+        if self._rollbacks != rollbacks():
+            return True
         main = _main_optimizers(self._model)
         # Not `==`, which a class of the user's may override.
         return len(main) != len(self._main) or any(map(is_not, main, self._main))
@@ -97,10 +101,13 @@ class LearningRates:
         if main is not None and not is_optimizer(main):
             self._warn_unknown("learning_rate", f"{type(main).__name__} has none that shows")
         before, rates = self._periods[-1].rates, dict[str, OptimizerRate]()
+        was_put_back, self._rollbacks = self._rollbacks != rollbacks(), rollbacks()
+        if was_put_back:
+            sync_state(self._model)
         can_be_read = state_is_in_variables(self._model)
         for key, optimizer in optimizers_by_key(self._model).items() if can_be_read else ():
             rate = before.get(key)
-            if rate is None or not rate.is_of(optimizer):
+            if rate is None or was_put_back or not rate.is_of(optimizer):
                 rate = self._rate_of(key, optimizer, next_batch, is_new=afterwards, trained=trained)
             if rate is not None:
                 rates[key] = rate

@@ -7,6 +7,7 @@ import pytest
 import wandb
 
 from wk_checkpoint import WandbModelCheckpoint, restore
+from wk_checkpoint.filepath import beside
 from wk_checkpoint.formats import format_for
 from wk_checkpoint.storage.storage import absolute
 from wk_core.compat.keras.flavour import backend, keras
@@ -162,3 +163,17 @@ def test_artifact_that_has_no_name(offline_run, name):
     offline_run()
     with pytest.raises(ValueError, match="the artifact needs a name"):
         WandbModelCheckpoint("m.keras", artifact=name)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("model.keras", "model.non_finite.keras"),
+        ("a/m.weights.h5", "a/m.non_finite.weights.h5"),
+        ("v1.5.h5", "v1.5.non_finite.h5"),
+        ("models", "models.non_finite"),
+        ("gs://bucket/models/", "gs://bucket/models.non_finite"),
+    ],
+)
+def test_path_beside_a_checkpoint(path, expected):
+    assert beside(path) == expected

@@ -29,6 +29,16 @@ def test_what_is_given_up(scores, best, last, gone):
     assert [one.key for one in select_expired(saved(*scores), rule)] == gone
 
 
+def test_broken_ones_take_no_place_of_a_finite_one():
+    rule = Retention(best=1, last=1)
+    broken = [SavedCheckpoint(f"b{n}", 10 + n, 9.0, is_finite=False) for n in range(3)]
+    assert [one.key for one in select_expired([*saved(3.0, 1.0, 2.0), *broken], rule)] == [
+        "v1",
+        "b0",
+        "b1",
+    ]
+
+
 def test_protected_is_kept():
     gone = select_expired(saved(0.0, 1.0, 2.0, 3.0, protected=(0,)), Retention(best=1, last=1))
     assert [one.key for one in gone] == ["v1", "v2"]

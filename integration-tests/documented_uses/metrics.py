@@ -133,9 +133,26 @@ def model_info(record: Recorder) -> None:
 
 @use()
 def gradients(record: Recorder) -> None:
-    """Logs histograms and norms of gradients every second epoch."""
+    """Logs histograms and norms of the gradients of data every second epoch."""
+    with record.run() as run:
+        logger = WandbGradientLogger((X, Y), every=2, batch_size=len(X), run=run)
+        fit(linear_model(), [logger], epochs=4)
+
+
+@use()
+def gradients_of_steps(record: Recorder) -> None:
+    """Logs the norms of each step's gradients, and the histograms of some, with other rows."""
     with record.run():
-        fit(linear_model(), [WandbGradientLogger((X, Y), every=2)], epochs=4)
+        callbacks = [WandbMetricsLogger(), WandbGradientLogger(norms_every=1)]
+        fit(linear_model(), callbacks)
+
+
+@use()
+def gradients_of_batches(record: Recorder) -> None:
+    """Logs the batches 0, 3, 6 of two epochs of four, of which 0 and 6 are looked at in full."""
+    with record.run():
+        logger = WandbGradientLogger(log_freq=3, full_every=6, norms_every=1)
+        fit(linear_model(), [logger])
 
 
 @use()

@@ -19,6 +19,7 @@ SOURCES = [ast.parse(Path(module.__file__).read_text()) for module in MODULES]
 # Every argument of these is used; the ready-made evaluations share theirs.
 IN_FULL = (
     ("wk_metrics", "WandbMetricsLogger"),
+    ("wk_metrics", "WandbGradientLogger"),
     ("wk_checkpoint", "WandbModelCheckpoint"),
     ("wk_eval", "WandbEvalCallback"),
     ("wk_legacy", "WandbCallback"),

@@ -40,7 +40,7 @@ class WandbGradientLogger(PeriodicLogger):
     have their place in the model, as `batch/grad_norm/d_optimizer`.
 
     The norms of a step cost up to 6 % of it, those of large dense layers more. The first steps are
-    timed, and if norms cost more than 3 %, they are taken in fewer steps, which is said. Under
+    timed, and if norms cost more than 2 %, they are taken in fewer steps, which is said. Under
     `tf.distribute.MirroredStrategy`, norms are those of the steps that are looked at in full. Where
     steps cannot be looked at, as those of a loop of your own, this is said once, and nothing is
     logged.
@@ -75,7 +75,7 @@ class WandbGradientLogger(PeriodicLogger):
         full_every: The number of batches from one that is looked at in full to the next; the last
             batch of an epoch is looked at, too. Defaults to 100.
         norms_every: The number of steps from one whose norms are taken to the next. Defaults to
-            None: as many as cost at most 3 % of the time, or 0.5 ms a step.
+            None: as many as cost at most 2 % of the time, or 0.5 ms a step.
         batch_size: The number of samples in a batch, if `training_data` are arrays. Defaults to the
             batch size of `fit`, but to at least 512 if samples are vectors, which is faster.
         every: The number of epochs from one row of the gradients of `training_data` to the next,

@@ -110,6 +110,7 @@ class _Observer:
         self.error: Exception | None = None
         self._optimizer = optimizer
         self._detail = detail
+        self._needs_weights = detail.full or detail.weight_norms
         self._rows = WeightRows(trained_variables(optimizer))
         self._watched = Watched(place, self._rows.weights, skips_overflows(optimizer))
         self._apply = optimizer.stateless_apply
@@ -160,7 +161,8 @@ class _Observer:
             mapping = zip(self._optimizer.variables, optimizer_variables, strict=True)
             with keras.StatelessScope(state_mapping=list(mapping)):
                 scale = scale_in_step(self._optimizer)
-            values = grads, list(trainable_variables), list(result[0])
+            before = list(trainable_variables) if self._needs_weights else []
+            values = grads, before, list(result[0]) if self._detail.full else []
             # Else XLA may fuse the statistics into the step, and round that differently.
             values, scale = jax.lax.optimization_barrier(  # type: ignore[no-untyped-call]
                 (values, scale)
@@ -180,17 +182,20 @@ class _Observer:
     ) -> list[Any]:
         rows, gradients, _ = self._rows.given(gradients, self._rows.weights)
         values = [numerics.values_of(each, scale) for each in gradients]
-        before, after = [before[row] for row in rows], [after[row] for row in rows]
         width = len(self._rows.weights)
-        row = [jnp.ones(1), numerics.placed(numerics.norms(values), rows, width)]
+        norms = numerics.norms(values)
+        row = [jnp.ones(1), numerics.placed(norms, rows, width)]
+        if self._needs_weights:
+            before = [before[row] for row in rows]
         if self._detail.weight_norms:
             row.append(numerics.placed(numerics.norms(before), rows, width))
         steps = jnp.concatenate([state[0][1:], jnp.concatenate(row)[None]])
         if not self._detail.full:
             return [steps]
+        after = [after[row] for row in rows]
         moved = numerics.norms([new - old for new, old in zip(after, before, strict=True)])
         full = (
-            jnp.stack([numerics.extremes(each) for each in values]),
+            jnp.stack([numerics.extremes(*each) for each in zip(values, norms, strict=True)]),
             jnp.stack([numerics.counts(each) for each in values]),
             jnp.stack([moved, numerics.norms(before)], 1),
         )

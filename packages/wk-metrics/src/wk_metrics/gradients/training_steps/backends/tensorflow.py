@@ -141,18 +141,19 @@ class _Observer(Observer):
             gradients = [looked_at(each, after) for each in gradients]
         scale = scale_in_step(self.optimizer)
         values = [numerics.values_of(each, scale, with_xla=self._with_xla) for each in gradients]
-        norms = numerics.norms([each.present for each in values])
+        norms = self._norms([each.present for each in values])
         row = [[1.0], self._placed(norms, given)]
         if self._detail.weight_norms:
             weights = [_flat(weight) for weight in given.weights]
-            row.append(self._placed(numerics.norms(weights), given))
+            row.append(self._placed(self._norms(weights), given))
         steps = self._state["steps"]
         steps.assign(tf.concat([steps.read_value()[1:], [tf.concat(row, 0)]], 0))
         if not self._detail.full:
             return []
 
         def look_in_full() -> list[Any]:
-            self._assign("extremes", [numerics.extremes(each) for each in values], given)
+            pairs = zip(values, tf.unstack(norms), strict=True)
+            self._assign("extremes", [numerics.extremes(*each) for each in pairs], given)
             self._assign("counts", [numerics.counts(each) for each in values], given)
             return [_flat(weight) + 0.0 for weight in given.weights]
 
@@ -161,8 +162,8 @@ class _Observer(Observer):
     def _look_after(self, given: Given, before: Sequence[Any]) -> None:
         def look_in_full() -> list[Any]:
             after = [_flat(weight) for weight in given.weights]
-            moved = numerics.norms([new - old for new, old in zip(after, before, strict=True)])
-            self._assign("moved", tf.unstack(tf.stack([moved, numerics.norms(before)], 1)), given)
+            moved = self._norms([new - old for new, old in zip(after, before, strict=True)])
+            self._assign("moved", tf.unstack(tf.stack([moved, self._norms(before)], 1)), given)
             return []
 
         self._if_full(look_in_full, [])
@@ -177,6 +178,9 @@ class _Observer(Observer):
             lambda: [*(tf.zeros([0], kind) for kind in types), tf.constant(0)],
         )
         return list(found)[:-1]
+
+    def _norms(self, tensors: Sequence[Any]) -> Any:
+        return numerics.norms(tensors, with_xla=self._with_xla)
 
     def _reduced(self, given: Given) -> list[Any]:
         """Returns the gradients of all replicas together."""

@@ -49,14 +49,16 @@ class _Observer(Observer):
         weights = [weight.value.detach() for weight in given.weights]
         scale = scale_in_step(self.optimizer)
         values = [numerics.values_of(each, scale) for each in given.gradients]
-        norms = self._placed(numerics.norms(values), given)
-        row = [torch.ones(1, device=norms.device), norms]
+        norms = numerics.norms(values)
+        row = [torch.ones(1, device=norms.device), self._placed(norms, given)]
         if self._detail.weight_norms:
             row.append(self._placed(numerics.norms(weights), given))
         self._steps.append(torch.cat(row))
         if not self._detail.full:
             return weights
-        self._keep("extremes", [numerics.extremes(each) for each in values], given)
+        pairs = zip(values, torch.isfinite(norms).tolist(), strict=True)
+        extremes = [numerics.extremes(each, are_finite=finite) for each, finite in pairs]
+        self._keep("extremes", extremes, given)
         self._keep("counts", [numerics.counts(each) for each in values], given)
         return [weight.clone() for weight in weights]
 

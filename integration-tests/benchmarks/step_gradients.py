@@ -26,7 +26,7 @@ from typing import Any
 STEPS = 200  # of the epoch whose costs are given
 FULL = 3  # of its steps are looked at in full: the first, the 101st, and the last
 WARM_UP = 2  # turns that compile
-DATA = 12  # batches, for the gradients of `training_data`
+DATA = 5  # batches, for the gradients of `training_data`
 KINDS = ("full", "plain", "norms")
 BACKENDS = {
     "TensorFlow": ("tensorflow", False),
@@ -52,7 +52,7 @@ HEAD = (
 def main() -> None:
     """Runs the benchmark, or the part of it that one process does."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--turns", type=int, default=24, help="steps of each kind")
+    parser.add_argument("--turns", type=int, default=20, help="steps of each kind")
     parser.add_argument("--backend", nargs="+", default=list(BACKENDS), choices=BACKENDS)
     parser.add_argument("--model", nargs="+", default=list(MODELS), choices=MODELS)
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)

@@ -227,8 +227,8 @@ def prepare(name: str, *, jit_compile: bool) -> tuple[Any, Any, Any, int]:
         "dense": (dense, (784,), 10, 64),
     }[name]
     generator = np.random.default_rng(0)
-    x = generator.random((4 * batch_size, *shape), dtype="float32")
-    y = generator.integers(0, classes, len(x))
+    x: Any = generator.random((4 * batch_size, *shape), dtype="float32")
+    y: Any = generator.integers(0, classes, len(x))
     if name == "transformer":
         x = generator.integers(0, classes, x.shape)
         y = np.roll(x, -1, 1)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.backend_free
 MOST_SIDE_BY_SIDE = 16
 FEWEST_LINES = 40
 # Folders with one module for each backend, or for each flavour of Keras.
-ONE_EACH = {"differentiation", "v2", "v3"}
+ONE_EACH = {"backends", "differentiation", "numerics", "v2", "v3"}
 
 
 def imported_modules(path: Path) -> set[str]:

@@ -44,8 +44,12 @@ BROUGHT: dict[str, set[str]] = {
     "wk-metrics": {"wk-core"},
 }
 
-# A package whose modules are one for each backend, of which that in use is imported.
-BY_BACKEND = "wk_metrics.gradients.differentiation"
+# Packages whose modules are one for each backend, of which that in use is imported.
+BY_BACKEND = (
+    "wk_metrics.gradients.differentiation",
+    "wk_metrics.gradients.training_steps.backends",
+    "wk_metrics.gradients.training_steps.numerics",
+)
 # What is for Keras 2, which stands on TensorFlow.
 BY_FLAVOUR = "wk_core.compat.keras.v2"
 
@@ -66,7 +70,8 @@ builtins.__import__ = watching_import
 package = importlib.import_module(sys.argv[1])
 sys.modules[sys.argv[3]] = None
 for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-    if not module.name.startswith((sys.argv[2] + ".", sys.argv[3])):
+    by_backend = [package + "." for package in sys.argv[2].split(",")]
+    if not module.name.startswith((*by_backend, sys.argv[3])):
         importlib.import_module(module.name)
 loaded = {name.partition(".")[0] for name in sys.modules} - {"jax"}
 print(*sorted(asked | loaded))
@@ -125,7 +130,7 @@ def _install(name: str, wheels: Path, directory: Path) -> Environment:
         "PYTHONPATH": "",
         "PYTHONPYCACHEPREFIX": str(directory / "bytecode"),
     }
-    arguments = (import_name(Path(name)), BY_BACKEND, BY_FLAVOUR)
+    arguments = (import_name(Path(name)), ",".join(BY_BACKEND), BY_FLAVOUR)
     probed = run(python, "-c", PROBE, *arguments, cwd=directory, **clean)
     assert probed.returncode == 0, probed.stdout
     return Environment(distributions, set(probed.stdout.splitlines()[-1].split()))

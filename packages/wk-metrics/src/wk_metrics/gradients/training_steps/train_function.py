@@ -11,8 +11,8 @@ from wk_core.compat.keras.hooks import current_callback_list
 from wk_core.compat.keras.optimizers import find_optimizers
 from wk_metrics.gradients.training_steps.backends import (
     ObservedStep,
+    is_runtime_error,
     observed_steps,
-    runtime_errors,
     wait_for,
 )
 from wk_metrics.gradients.training_steps.pace import Pace
@@ -150,7 +150,7 @@ class WatchedTrainFunction:
         try:
             return step(*arguments)
         except Exception as error:
-            if isinstance(error, (StopIteration, *runtime_errors())):  # not of the tracing
+            if isinstance(error, StopIteration) or is_runtime_error(error):  # not of the tracing
                 raise
             try:
                 result = self._plain(*ahead)

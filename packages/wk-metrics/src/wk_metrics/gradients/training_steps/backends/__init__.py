@@ -37,32 +37,20 @@ def observed_steps(
         optimizers: The optimizers, by their place in the model.
         details: What is taken, by one function each.
     """
-    module = import_module(f"{__name__}.{backend()}")
-    made: dict[Detail, ObservedStep] = module.steps_of(model, optimizers, details)
+    made: dict[Detail, ObservedStep] = _module().steps_of(model, optimizers, details)
     return made
 
 
-def runtime_errors() -> tuple[type[Exception], ...]:
-    """Returns what a step raises while it runs, not while it is traced."""
-    if backend() == "tensorflow":
-        import tensorflow as tf
-
-        return (tf.errors.OpError,)
-    if backend() == "jax":
-        import jax
-
-        return (jax.errors.JaxRuntimeError,)
-    return ()
+def is_runtime_error(error: Exception) -> bool:
+    """Returns whether a step raises an error while it runs, not while it is traced."""
+    errors: tuple[type[Exception], ...] = _module().RUNTIME_ERRORS
+    return isinstance(error, errors)
 
 
 def wait_for(result: Any) -> None:
     """Waits until the device has finished a step, whose result this is."""
-    if backend() == "jax":
-        import jax
+    _module().wait_for(result)
 
-        jax.block_until_ready(result)  # type: ignore[no-untyped-call]
-    elif backend() == "torch":
-        import torch
 
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+def _module() -> Any:
+    return import_module(f"{__name__}.{backend()}")

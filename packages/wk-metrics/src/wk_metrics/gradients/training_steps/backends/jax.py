@@ -6,7 +6,7 @@ sees them: they are in no variable, and waiting for them is up to who reads them
 """
 
 from collections.abc import Callable, Collection, Iterator
-from typing import Any
+from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
@@ -200,3 +200,12 @@ class _Observer:
             jnp.stack([moved, numerics.norms(before)], 1),
         )
         return [steps, *(numerics.placed(each, rows, width) for each in full)]
+
+
+RUNTIME_ERRORS: Final[tuple[type[Exception], ...]] = (jax.errors.JaxRuntimeError,)
+"""What a step raises while it runs, as opposed to while it is traced."""
+
+
+def wait_for(result: Any) -> None:
+    """Waits until the device has finished a step, whose result this is."""
+    jax.block_until_ready(result)  # type: ignore[no-untyped-call]

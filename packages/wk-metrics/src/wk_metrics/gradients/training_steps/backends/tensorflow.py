@@ -208,3 +208,14 @@ def _draws() -> bool:
         return False
     graph = tf.compat.v1.get_default_graph()
     return any(operation.type in _RANDOM for operation in graph.get_operations())
+
+
+RUNTIME_ERRORS: Final[tuple[type[Exception], ...]] = (tf.errors.OpError,)
+"""What a step raises while it runs, as opposed to while it is traced."""
+
+
+def wait_for(result: Any) -> None:
+    """Waits until the device has finished a step, whose result this is."""
+    for tensor in tf.nest.flatten(result):
+        if tf.is_tensor(tensor):
+            tensor.numpy()

@@ -1,7 +1,7 @@
 """Statistics of updates on PyTorch: tensors that are kept beside the step."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -44,8 +44,17 @@ class _Observer(Observer):
     def _make_state(self, width: int) -> None:
         self._width = width
 
-    @torch.no_grad()
     def _look(self, given: Given) -> Sequence[Any]:
+        with torch.no_grad():
+            return self._look_before(given)
+
+    def _look_after(self, given: Given, before: Sequence[Any]) -> None:
+        with torch.no_grad():
+            after = [weight.value.detach() for weight in given.weights]
+            moved = numerics.norms([new - old for new, old in zip(after, before, strict=True)])
+            self._keep("moved", list(torch.stack([moved, numerics.norms(before)], 1)), given)
+
+    def _look_before(self, given: Given) -> Sequence[Any]:
         weights = [weight.value.detach() for weight in given.weights]
         scale = scale_in_step(self.optimizer)
         values = [numerics.values_of(each, scale) for each in given.gradients]
@@ -62,14 +71,18 @@ class _Observer(Observer):
         self._keep("counts", [numerics.counts(each) for each in values], given)
         return [weight.clone() for weight in weights]
 
-    @torch.no_grad()
-    def _look_after(self, given: Given, before: Sequence[Any]) -> None:
-        after = [weight.value.detach() for weight in given.weights]
-        moved = numerics.norms([new - old for new, old in zip(after, before, strict=True)])
-        self._keep("moved", list(torch.stack([moved, numerics.norms(before)], 1)), given)
-
     def _keep(self, name: str, values: list[Any], given: Given) -> None:
         self._last[name] = self._placed(torch.stack(values), given)
 
     def _placed(self, values: Any, given: Given) -> Any:
         return numerics.placed(values, given.rows, self._width)
+
+
+RUNTIME_ERRORS: Final[tuple[type[Exception], ...]] = ()
+"""What a step raises while it runs, as opposed to while it is traced: it never is."""
+
+
+def wait_for(result: Any) -> None:  # noqa: ARG001  it is for all that was asked of the device
+    """Waits until the device has finished a step, whose result this is."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

@@ -1,0 +1,1 @@
+"""Finds out where and why a training diverged."""

@@ -46,7 +46,7 @@ class _AtBatch(keras.callbacks.Callback):  # type: ignore[misc]
             self.function(self.model)
 
 
-class _Rate(optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+class _Rate(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
     """A rate that is another one from some update on."""
 
     def __init__(self, first: float, then: float) -> None:
@@ -70,6 +70,7 @@ def _with_bad_batch(value: float, *middle: Any, **arguments: Any) -> Training:
 
 @fault("gradient not finite", "loss")
 def missing_value_in_the_inputs() -> Training:
+    """Has a NaN in the inputs of one batch."""
     training = _regression()
     training.x[BROKEN * BATCH + 3, 1] = np.nan
     return training
@@ -77,6 +78,7 @@ def missing_value_in_the_inputs() -> Training:
 
 @fault("gradient not finite", "loss")
 def missing_value_in_the_targets() -> Training:
+    """Has a NaN in the targets of one batch."""
     training = _regression()
     training.y[BROKEN * BATCH + 3] = np.nan
     return training
@@ -84,6 +86,7 @@ def missing_value_in_the_targets() -> Training:
 
 @fault("gradient exploded", "loss")
 def missing_value_written_as_a_large_number() -> Training:
+    """Has a target of -99,999,999, which stands for a missing one."""
     training = _regression()
     training.y[BROKEN * BATCH + 3] = -99_999_999
     return training
@@ -91,6 +94,7 @@ def missing_value_written_as_a_large_number() -> Training:
 
 @fault("gradient exploded", "loss")
 def batch_that_was_not_scaled() -> Training:
+    """Has a batch of another unit."""
     model = dense(layers.Dense(8, name="middle"))
     model.layers[0].activation = keras.activations.linear
     training = _regression(model, optimizer=optimizers.SGD(0.001))
@@ -100,6 +104,8 @@ def batch_that_was_not_scaled() -> Training:
 
 @fault("gradient not finite", "loss")
 def label_out_of_range() -> Training:
+    """Has a target below 0 under a loss with a logarithm of it."""
+
     def loss(y_true: Any, y_pred: Any) -> Any:
         return ops.mean((ops.log(1 + y_true) - ops.log(1 + y_pred)) ** 2)
 
@@ -111,6 +117,7 @@ def label_out_of_range() -> Training:
 
 @fault("weight exploded", "update", layer="encoder", steps=range(4))
 def rate_too_high() -> Training:
+    """Diverges from the first update on."""
     model = dense()
     model.layers[0].activation = keras.activations.linear
     return _regression(model, optimizer=optimizers.SGD(100.0))
@@ -118,16 +125,19 @@ def rate_too_high() -> Training:
 
 @fault("weight exploded", "update", layer="encoder", steps=_AFTER_UPDATES)
 def schedule_that_jumps() -> Training:
+    """Has a rate that is suddenly a million times as high."""
     return _regression(optimizer=optimizers.Adam(_Rate(0.01, 1e4)))
 
 
 @fault("weight not finite", "update", layer="encoder", steps=_AFTER_UPDATES)
 def schedule_that_divides_by_zero() -> Training:
+    """Has a rate that is NaN from some update on."""
     return _regression(optimizer=optimizers.SGD(_Rate(0.01, np.nan)))
 
 
 @fault("gradient not finite", "loss")
 def overflow_in_half_precision() -> Training:
+    """Computes an error that half precision cannot hold, without a scale of the loss."""
     x = features()
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -141,6 +151,7 @@ def overflow_in_half_precision() -> Training:
 
 @fault("steps skipped", "loss scale", steps=range(20, 45))
 def overflow_at_any_loss_scale() -> Training:
+    """Overflows in the forward pass, whatever the scale of the loss is."""
     keras.config.set_dtype_policy("mixed_float16")
     try:
         model = dense(_Function(lambda hidden: hidden * 60_000 * 60_000))
@@ -156,6 +167,7 @@ def _standardize(hidden: Any) -> Any:
 
 @fault("gradient not finite", "loss")
 def variance_of_zero() -> Training:
+    """Divides by the standard deviation of a batch of equal rows."""
     return _with_bad_batch(0.5, _Function(_standardize))
 
 
@@ -170,6 +182,8 @@ def _with_zero_row(*middle: Any) -> Training:
 
 @fault("gradient not finite", "layer", layer="encoder")
 def root_of_zero() -> Training:
+    """Differentiates a root at 0, whose value is fine."""
+
     def length(hidden: Any) -> Any:
         return ops.sqrt(ops.sum(hidden**2, axis=-1, keepdims=True))
 
@@ -178,6 +192,8 @@ def root_of_zero() -> Training:
 
 @fault("gradient not finite", "loss")
 def division_by_zero() -> Training:
+    """Divides a row of zeros by its sum."""
+
     def normalize(hidden: Any) -> Any:
         return hidden / ops.sum(ops.abs(hidden), axis=-1, keepdims=True)
 
@@ -186,6 +202,8 @@ def division_by_zero() -> Training:
 
 @fault("gradient not finite", "loss")
 def logarithm_of_zero() -> Training:
+    """Is sure of the wrong class."""
+
     def loss(y_true: Any, y_pred: Any) -> Any:
         return -ops.mean(y_true * ops.log(y_pred) + (1 - y_true) * ops.log(1 - y_pred))
 
@@ -202,6 +220,7 @@ def logarithm_of_zero() -> Training:
 
 @fault("gradient not finite", "loss")
 def exponential_that_overflows() -> Training:
+    """Computes an exponential of large numbers."""
     model = dense(_Function(ops.exp))
     model.layers[0].activation = keras.activations.relu
     training = _regression(model)
@@ -211,6 +230,8 @@ def exponential_that_overflows() -> Training:
 
 @fault("gradient not finite", "loss")
 def attention_that_sees_nothing() -> Training:
+    """Attends to a row all of which is masked."""
+
     class Attention(keras.layers.Layer):  # type: ignore[misc]
         def call(self, inputs: Any) -> Any:
             values, is_there = inputs
@@ -227,6 +248,8 @@ def attention_that_sees_nothing() -> Training:
 
 @fault("gradient not finite", "layer", layer="encoder")
 def penalty_of_a_layer() -> Training:
+    """Adds the logarithm of a layer's outputs to the loss, some of which are 0."""
+
     class Entropy(keras.layers.Layer):  # type: ignore[misc]
         def call(self, inputs: Any) -> Any:
             self.add_loss(-1e-3 * ops.mean(ops.log(ops.abs(inputs))))
@@ -237,6 +260,7 @@ def penalty_of_a_layer() -> Training:
 
 @fault("gradient exploded", "layer", layer="recurrent")
 def recurrent_net_that_explodes() -> Training:
+    """Sees long sequences after short ones, with a large recurrent kernel."""
     x = np.random.default_rng(3).normal(size=(BATCH * STEPS, 30, 2)).astype("float32")
     x[: BROKEN * BATCH, :-1] = 0  # short sequences first
     recurrent = layers.SimpleRNN(
@@ -246,14 +270,14 @@ def recurrent_net_that_explodes() -> Training:
         use_bias=False,
         name="recurrent",
     )
-    model = keras.Sequential(
-        [keras.Input((30, 2)), recurrent, layers.Dense(1, name="head")]
-    )
+    model = keras.Sequential([keras.Input((30, 2)), recurrent, layers.Dense(1, name="head")])
     return Training(compiled(model, optimizers.SGD(0.01)), x, targets(x[:, -1]))
 
 
 @fault("weight not finite", "update", layer="head")
 def dead_optimizer_state() -> Training:
+    """Has a NaN in the optimizer's momentum."""
+
     def kill(model: Any) -> None:
         model.optimizer.variables[-1].assign(np.full((1,), np.nan))
 
@@ -263,6 +287,7 @@ def dead_optimizer_state() -> Training:
 
 @fault("weight not finite", "update", layer="encoder", steps=range(1))
 def optimizer_without_epsilon() -> Training:
+    """Divides 0 by 0 in the update of weights without a gradient."""
     training = _regression(optimizer=optimizers.Adam(0.01, epsilon=0.0))
     training.x[:, 2] = 0
     return training
@@ -270,7 +295,9 @@ def optimizer_without_epsilon() -> Training:
 
 @fault("weight exploded", "update", layer=None, steps=range(30))
 def momentum_above_one() -> Training:
-    class Growing(optimizers.SGD):  # type: ignore[misc]
+    """Has a momentum that grows by itself."""
+
+    class Growing(keras.optimizers.SGD):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__(0.01, momentum=0.9)
             self.momentum = 1.8
@@ -280,11 +307,14 @@ def momentum_above_one() -> Training:
 
 @fault("weight exploded", "update", layer=None, steps=range(30))
 def weight_decay_of_the_wrong_sign() -> Training:
+    """Doubles the weights at each update."""
     return _regression(optimizer=optimizers.AdamW(0.01, weight_decay=-100.0))
 
 
 @fault("gradient exploded", "loss", steps=range(STEPS))
 def loss_of_the_wrong_sign() -> Training:
+    """Maximizes the error."""
+
     def loss(y_true: Any, y_pred: Any) -> Any:
         return -ops.mean((y_true - y_pred) ** 2)
 
@@ -295,6 +325,7 @@ def loss_of_the_wrong_sign() -> Training:
 
 @fault("weight not finite", "update", layer="encoder", steps=range(1))
 def constraint_that_divides_by_zero() -> Training:
+    """Has a constraint that divides a kernel by 0."""
     model = dense()
     model.layers[0].kernel.constraint = lambda kernel: kernel / ops.norm(kernel - kernel)
     return _regression(model)
@@ -302,6 +333,7 @@ def constraint_that_divides_by_zero() -> Training:
 
 @fault("weight not finite", "initial weights", layer="head", steps=range(1))
 def weights_that_were_bad_before() -> Training:
+    """Begins with a NaN in a kernel."""
     training = _regression()
     training.model.layers[-1].kernel.assign(np.full((8, 1), np.nan))
     return training

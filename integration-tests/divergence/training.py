@@ -13,9 +13,9 @@ __all__ = [
     "BROKEN",
     "FAULTS",
     "HEALTHY",
+    "STEPS",
     "Fault",
     "Training",
-    "STEPS",
     "classes",
     "compiled",
     "dense",
@@ -128,9 +128,7 @@ def classes(x: Any) -> Any:
     return np.digitize(x[:, 0], [-0.5, 0.5]).astype("int32")
 
 
-def dense(
-    *middle: Any, outputs: int = 1, inputs: int = 4, activation: str | None = None
-) -> Any:
+def dense(*middle: Any, outputs: int = 1, inputs: int = 4, activation: str | None = None) -> Any:
     """Returns a model from `encoder` to `head`, with other layers between them."""
     layers = keras.layers
     return keras.Sequential(
@@ -147,5 +145,7 @@ def compiled(model: Any, optimizer: Any = None, loss: Any = "mse", **arguments: 
     """Compiles a model; on TensorFlow without XLA, which takes seconds."""
     if backend() == "tensorflow":
         arguments = {"jit_compile": False, **arguments}
-    model.compile(keras.optimizers.Adam(0.01) if optimizer is None else optimizer, loss, **arguments)
+    model.compile(
+        keras.optimizers.Adam(0.01) if optimizer is None else optimizer, loss, **arguments
+    )
     return model

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log
 from typing import Final, Literal
 
 import numpy as np
@@ -15,14 +16,15 @@ _SPREADS: Final = 6.0  # how many running spreads a norm may be over the largest
 _LASTS: Final = 3  # looks in a row
 _HISTORY: Final = 64  # looks in which the beginning is searched for
 
-# How many times over that limit is an explosion: in one look, and in several in a row. Weights
-# are slow, and do not come back.
-_AT_ONCE: Final = {"gradient": 1e4, "weight": 1e2}
-_LASTING: Final = {"gradient": 1e2, "weight": 1e1}
-_EARLY: Final = 1e2  # times more, while a weight has shown few norms
-_BEGINS: Final = 10.0  # times over the usual: where an explosion begins
+# How many times over that limit is an explosion: at once, and in several looks in a row. Weights
+# are slow, and do not come back. In logarithms.
+_AT_ONCE: Final = {"gradient": log(1e4), "weight": log(1e2)}
+_LASTING: Final = {"gradient": log(1e2), "weight": log(1e1)}
+_EARLY: Final = log(1e2)  # times more, while a weight has shown few norms
+_BEGINS: Final = log(1e1)  # where an explosion begins
 
 Quantity = Literal["gradient", "weight"]
+Trouble = Literal["not finite", "exploded"]
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,8 @@ class DivergenceDetector:
     def restart(self) -> None:
         """Forgets the last steps, as after a model was put back, but not what is usual."""
         self._looks: deque[_Look] = deque(maxlen=2 * _HISTORY)
-        none = np.zeros(len(self._weights), int)
-        self._lasting = {"gradient": none, "weight": none}
+        self._none = np.zeros(len(self._weights), int)
+        self._lasting = {"gradient": self._none, "weight": self._none}
         self._skipped = 0
         self._last_step: int | None = None
 
@@ -100,10 +102,9 @@ class DivergenceDetector:
         if self._skipped <= self._skips_allowed:
             return None
         bad = ~np.isfinite(norms.gradients)
-        place = self._place("gradient", bad if bad.any() else ~bad)
-        return self._finding(
-            place, norms.gradients, norms.step, None, "steps skipped", "loss scale", "gradient"
-        )
+        look = _Look("gradient", norms.step, None, norms.gradients, norms.gradients)
+        place = self._place("gradient", bad)
+        return self._finding(look, place, "steps skipped", "loss scale", step=look.step, since=None)
 
     def _judge(
         self, quantity: Quantity, step: int, previous: int | None, norms: Vector
@@ -112,19 +113,26 @@ class DivergenceDetector:
         with np.errstate(divide="ignore"):
             logs = np.log(norms)
         look = _Look(quantity, step, previous, norms, logs)
-        bad = ~np.isfinite(norms)
-        if bad.any():
-            return self._exploded() or self._not_finite(look, bad)
-        excess = usual.excess(logs, spreads=_SPREADS)
-        excess = excess - np.where(usual.counts < ENOUGH, np.log(_EARLY), 0.0)
-        large = excess > np.log(_LASTING[quantity])
-        self._lasting[quantity] = np.where(large, self._lasting[quantity] + 1, 0)
+        finite = np.isfinite(norms)
+        if not finite.all():
+            return self._exploded() or self._located(look, ~finite, "not finite")
         self._looks.append(look)
-        at_once = (excess > np.log(_AT_ONCE[quantity])).any()
-        if at_once or ((self._lasting[quantity] >= _LASTS).any() and self._is_steep()):
-            return self._exploded() or self._explosion(look, excess > 0)
+        excess = usual.excess(logs, spreads=_SPREADS)
+        if self._explodes(quantity, excess, usual.counts):
+            return self._exploded() or self._located(look, excess > 0, "exploded")
         usual.add(logs)
         return None
+
+    def _explodes(self, quantity: Quantity, excess: Vector, counts: NDArray[np.int_]) -> bool:
+        """Returns whether norms exceed the usual so far at once, or several times in a row."""
+        if excess.max() <= _LASTING[quantity]:
+            self._lasting[quantity] = self._none
+            return False
+        excess = excess - np.where(counts < ENOUGH, _EARLY, 0.0)
+        lasting = np.where(excess > _LASTING[quantity], self._lasting[quantity] + 1, 0)
+        self._lasting[quantity] = lasting
+        at_once = excess.max() > _AT_ONCE[quantity]
+        return bool(at_once or (lasting.max() >= _LASTS and self._is_steep()))
 
     def _is_steep(self) -> bool:
         """Returns whether a gradient is at least as large as it was.
@@ -134,14 +142,6 @@ class DivergenceDetector:
         gradients = (look.logs for look in reversed(self._looks) if look.quantity == "gradient")
         last = next(gradients, None)
         return last is not None and bool(self._usual["gradient"].has_reached(last).any())
-
-    def _not_finite(self, look: _Look, bad: NDArray[np.bool_]) -> Finding:
-        kind: Kind = "gradient not finite" if look.quantity == "gradient" else "weight not finite"
-        return self._located(look, bad, kind)
-
-    def _explosion(self, look: _Look, large: NDArray[np.bool_]) -> Finding:
-        kind: Kind = "gradient exploded" if look.quantity == "gradient" else "weight exploded"
-        return self._located(look, large, kind)
 
     def _exploded(self) -> Finding | None:
         """Returns where the explosion began that has led here, if one has.
@@ -153,25 +153,29 @@ class DivergenceDetector:
         for look in reversed(self._looks):
             spreads = _SPREADS / 2 if look.quantity == "gradient" else 0.0
             excess = self._usual[look.quantity].excess_over_oldest(look.logs, spreads=spreads)
-            fine = 0 if (excess > np.log(_BEGINS)).any() else fine + 1
+            fine = 0 if excess.max() > _BEGINS else fine + 1
             if fine == 2:
                 break
             if not fine:
                 first = look, excess > 0
-        return None if first is None else self._explosion(*first)
+        return None if first is None else self._located(*first, "exploded")
 
-    def _located(self, look: _Look, bad: NDArray[np.bool_], kind: Kind) -> Finding:
+    def _located(self, look: _Look, bad: NDArray[np.bool_], what: Trouble) -> Finding:
+        """Returns what is wrong at a moment, of which some norms are bad."""
+        step, origin = look.step, self._origin(look, bad)
+        if origin in ("update", "unseen step"):
+            step = max(step - 1, look.previous or 0)
         place = self._place(look.quantity, bad)
+        kind: Kind = f"{look.quantity} {what}"  # type: ignore[assignment]  # one of the words
+        return self._finding(look, place, kind, origin, step=step, since=look.previous)
+
+    def _origin(self, look: _Look, bad: NDArray[np.bool_]) -> Origin:
         if look.quantity == "gradient":
-            origin: Origin = "loss" if bad[-1] else "layer"
-            return self._finding(
-                place, look.norms, look.step, look.previous, kind, origin, look.quantity
-            )
+            return "loss" if bad[-1] else "layer"
         if look.previous is None:
-            origin, step = "initial weights", look.step
-        else:
-            origin, step = "update", look.step - 1
-        return self._finding(place, look.norms, step, look.previous, kind, origin, look.quantity)
+            return "initial weights"
+        # Several updates may belong to one batch.
+        return "update" if look.step - look.previous <= 1 else "unseen step"
 
     def _place(self, quantity: Quantity, bad: NDArray[np.bool_]) -> int:
         """Returns the index of the weight at fault.
@@ -179,31 +183,32 @@ class DivergenceDetector:
         Gradients are computed from the loss to the inputs: of several bad ones, those of the layer
         nearest to the loss come first. An update changes all weights at once.
         """
-        (indices,) = np.nonzero(bad)
+        indices = [index for index, is_bad in enumerate(bad) if is_bad]
         if quantity == "weight":
-            return int(indices[0])
+            return indices[0]
         layer = self._weights[indices[-1]].layer
-        return int(next(index for index in indices if self._weights[index].layer == layer))
+        return next(index for index in indices if self._weights[index].layer == layer)
 
     def _finding(
         self,
+        look: _Look,
         place: int,
-        norms: Vector,
-        step: int,
-        since: int | None,
         kind: Kind,
         origin: Origin,
-        quantity: Quantity,
+        *,
+        step: int,
+        since: int | None,
     ) -> Finding:
-        usual = float(self._usual[quantity].largest[place])
+        usual = float(self._usual[look.quantity].largest[place])
+        weight = self._weights[place]
         return Finding(
             step=step,
             since=since,
             kind=kind,
             origin=origin,
-            layer=self._weights[place].layer,
-            weight=self._weights[place].name,
-            value=float(norms[place]),
+            layer=weight.layer,
+            weight=weight.name,
+            value=float(look.norms[place]),
             usual=usual if usual > 0 else float("nan"),
             optimizer=self._optimizer,
         )

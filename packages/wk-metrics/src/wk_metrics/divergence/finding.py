@@ -10,7 +10,7 @@ Kind = Literal[
     "weight exploded",
     "steps skipped",
 ]
-Origin = Literal["loss", "layer", "update", "initial weights", "loss scale"]
+Origin = Literal["loss", "layer", "update", "unseen step", "initial weights", "loss scale"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Finding:
         kind: What is wrong.
         origin: Where it comes from: `"loss"` for the loss of the batch, which is at fault with its
             inputs and labels; `"layer"` for a layer that turns gradients bad on their way back;
-            `"update"` for the optimizer; `"initial weights"`; or `"loss scale"`.
+            `"update"` for the optimizer; `"unseen step"` for the gradient or the update of a step
+            that was not looked at; `"initial weights"`; or `"loss scale"`.
         layer: The name of the layer.
         weight: The name of the weight.
         value: The norm.
@@ -62,7 +63,7 @@ class Finding:
 
     def _what(self) -> str:
         when = f"in batch {self.step}"
-        if self.since is not None and self.since < self.step - 1:
+        if self.origin == "unseen step":
             when = f"between the batches {self.since} and {self.step}"
         if self.kind == "steps skipped":
             return f"Loss scaling skipped every update up to batch {self.step}"
@@ -85,6 +86,9 @@ _WHY: dict[Origin, str] = {
     "update": (
         "The gradients before it were as usual, so the update made it: look at the learning rate, "
         "the optimizer's state and the weight's constraint."
+    ),
+    "unseen step": (
+        "The steps between were not looked at: pass `norms_every=1` to look at the norms of each."
     ),
     "initial weights": "It was so before the first batch: look at where the weights come from.",
     "loss scale": (

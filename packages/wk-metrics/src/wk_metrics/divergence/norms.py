@@ -13,7 +13,9 @@ ENOUGH: Final = 16
 
 _MEMORY: Final = 50  # how many norms the running spread reaches back
 _FIRST_SPREAD: Final = 0.5  # of logarithms, until a weight has shown its own
-_LARGEST_CHANGE: Final = 3.0  # in spreads: what is beyond counts as that, so that no fault widens it
+_LARGEST_CHANGE: Final = (
+    3.0  # in spreads: what is beyond counts as that, so that no fault widens it
+)
 
 
 @dataclass(frozen=True)
@@ -59,25 +61,28 @@ class UsualNorms:
     def add(self, logs: Vector) -> None:
         """Adds the logarithm of each weight's norm; all are finite, or that of 0."""
         seen = logs > -np.inf
-        counts = self.counts = self.counts + seen
-        known = seen & (counts > 1)
+        self.counts = self.counts + seen
         with np.errstate(invalid="ignore"):
             change = np.abs(logs - self._last)
-        share = 1 / np.minimum(counts + 3, _MEMORY)  # the first spread counts as three changes
-        change = np.minimum(change, _LARGEST_CHANGE * np.maximum(self.spread, 0.1))
-        self.spread = np.where(known, self.spread + share * (change - self.spread), self.spread)
+        np.minimum(change, _LARGEST_CHANGE * np.maximum(self.spread, 0.1), out=change)
+        share = 1 / np.minimum(self.counts + 3, _MEMORY)  # the first spread counts as three changes
+        step = share * (change - self.spread)
+        self.spread = self.spread + np.where(seen & (self.counts > 1), step, 0.0)
         self._last = np.where(seen, logs, self._last)
         self._top = np.maximum(self._top, logs)
-        self._renew(seen, counts)
+        doubled = seen & (self.counts & (self.counts - 1) == 0)
+        if doubled.any():
+            self._renew(doubled)
 
-    def _renew(self, seen: NDArray[np.bool_], counts: NDArray[np.int_]) -> None:
-        """Moves the reference when a weight's number of norms has doubled."""
-        first = seen & (counts == 1)
-        doubled = seen & (counts >= ENOUGH // 2) & (counts & (counts - 1) == 0)
-        renewed = doubled & (counts >= ENOUGH)
-        self._oldest_top = np.where(renewed, self._older_top, self._oldest_top)
-        self._older_top = np.where(renewed, self._newer_top, self._older_top)
-        self._newer_top = np.where(doubled, self._top, self._newer_top)
+    def _renew(self, doubled: NDArray[np.bool_]) -> None:
+        """Moves the references of weights whose number of norms has doubled."""
+        first = doubled & (self.counts == 1)
+        later = doubled & (self.counts >= ENOUGH)
+        self._oldest_top = np.where(later, self._older_top, self._oldest_top)
+        self._older_top = np.where(later, self._newer_top, self._older_top)
+        self._newer_top = np.where(
+            doubled & (self.counts >= ENOUGH // 2), self._top, self._newer_top
+        )
         self._oldest_top = np.where(first, self._top, self._oldest_top)
         self._older_top = np.where(first, self._top, self._older_top)
 

@@ -1,0 +1,1 @@
+"""Trainings that diverge, and sane ones, under a guard."""

@@ -1,6 +1,7 @@
 """What is known of a training that diverges."""
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
 Kind = Literal[
@@ -54,9 +55,11 @@ class Finding:
             "origin": self.origin,
             "layer": self.layer,
             "weight": self.weight,
-            "value": self.value,
-            "usual": self.usual,
+            # W&B leaves NaN out of a summary.
+            "value": self.value if isfinite(self.value) else str(self.value),
         }
+        if isfinite(self.usual):
+            facts["usual"] = self.usual
         if self.optimizer:
             facts["optimizer"] = self.optimizer
         return {f"divergence/{key}": value for key, value in facts.items()}

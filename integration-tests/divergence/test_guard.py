@@ -146,11 +146,12 @@ def test_after_the_last_rollback_training_stops(offline_run, read_back, said):
     checkpoint = WandbModelCheckpoint("model.keras", "loss")
     bad = [(1, 0), (2, 5), (3, 19), (4, 3)]
     trained = train(checkpoint, guard, losses, model=model(0.05), bad=bad, epochs=6)
-    assert read_back(run).column("divergence/rollbacks") == [1, 2]
+    written = read_back(run)
+    assert written.column("divergence/rollbacks") == [1, 2]
     assert float(trained.optimizer.learning_rate) == pytest.approx(0.05 / 4)
     assert len(losses.of_epochs) == 4
-    assert "stops training: it was put back 2 times" in said[-1]
-    assert run.summary["divergence/step"] == 3 * BATCHES + 19
+    assert any("stops training: it was put back 2 times" in text for text in said)
+    assert written.summary["divergence/step"] == 3 * BATCHES + 19
 
 
 def test_without_a_good_checkpoint_training_stops(offline_run, said):
@@ -160,7 +161,7 @@ def test_without_a_good_checkpoint_training_stops(offline_run, said):
     checkpoint = WandbModelCheckpoint("model.keras", "loss")
     train(checkpoint, guard, losses, model=model(), bad=[(0, 2)])
     assert len(losses.of_epochs) == 1
-    assert "stops training, since it cannot be put back" in said[-1]
+    assert any("stops training, since it cannot be put back" in text for text in said)
 
 
 def test_a_rollback_needs_checkpoints_and_a_rate_that_can_be_set(offline_run):
@@ -201,6 +202,20 @@ def test_training_is_the_same_with_a_guard_and_other_callbacks(offline_run):
         train(*chosen, model=watched, bad=[])
         assert same(values(watched), plain)
         assert watched.train_function is own or own is None
+
+
+def test_a_model_that_is_compiled_anew_is_guarded_on(offline_run):
+    class Freeze(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):  # noqa: ARG002
+            if epoch == 1:
+                self.model.layers[0].trainable = False
+                compiled(self.model, keras.optimizers.SGD(0.01))
+                self.model.make_train_function(force=True)
+
+    run = offline_run()
+    train(Freeze(), WandbDivergenceGuard(norms_every=1), model=model())
+    assert run.summary["divergence/step"] == BATCHES + BAD
+    assert run.summary["divergence/origin"] == "loss"
 
 
 def test_a_guard_can_be_copied_outside_of_a_fit(offline_run):

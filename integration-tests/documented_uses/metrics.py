@@ -6,11 +6,26 @@ import numpy as np
 import wandb
 
 from documented_uses.recorder import Recorder
-from documented_uses.training import VALIDATION, X, Y, fit, linear_model, sgd, with_weights
+from documented_uses.training import (
+    BATCH_SIZE,
+    VALIDATION,
+    X,
+    Y,
+    fit,
+    linear_model,
+    sgd,
+    with_weights,
+)
 from documented_uses.use import use
+from wk_checkpoint import WandbModelCheckpoint
 from wk_core import set_process
 from wk_core.compat.keras.flavour import backend, keras
-from wk_metrics import WandbGradientLogger, WandbMetricsLogger, WandbWeightLogger
+from wk_metrics import (
+    WandbDivergenceGuard,
+    WandbGradientLogger,
+    WandbMetricsLogger,
+    WandbWeightLogger,
+)
 
 _ONE_BATCH_AT_A_TIME = (
     "Keras takes no `steps_per_execution` on PyTorch" if backend() == "torch" else ""
@@ -169,6 +184,35 @@ def weights(record: Recorder) -> None:
         model.compile(sgd(0.1), "mse")
         with_weights(model.layers[-1])
         fit(model, [WandbWeightLogger()])
+
+
+def _fit_with_a_missing_label(model: Any, callbacks: list[Any]) -> None:
+    """Trains for two epochs, with a target that is NaN in the third of four batches."""
+    y = Y.copy()
+    y[2 * BATCH_SIZE] = np.nan
+    sizes = {"batch_size": BATCH_SIZE, "epochs": 2}
+    model.fit(X, y, shuffle=False, verbose=0, callbacks=callbacks, **sizes)
+
+
+@use()
+def divergence(record: Recorder) -> None:
+    """Names where a training diverges, sends an alert and stops it."""
+    with record.run() as run:
+        guard = WandbDivergenceGuard(action="stop", alert=True, norms_every=1, run=run)
+        _fit_with_a_missing_label(linear_model(), [guard])
+
+
+@use()
+def rollback(record: Recorder) -> None:
+    """Puts the model back once, with a lower rate; the second time training stops."""
+    with record.run():
+        checkpoint = WandbModelCheckpoint("model.keras", "loss", save_freq=2)
+        guard = WandbDivergenceGuard(
+            action="rollback", max_rollbacks=1, rate_factor=0.5, norms_every=1
+        )
+        model = linear_model()
+        _fit_with_a_missing_label(model, [checkpoint, guard])
+    record.note("rate", float(np.asarray(model.optimizer.learning_rate)))
 
 
 class _WeightNorm(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types

@@ -32,8 +32,8 @@ class WandbDivergenceGuard(RunCallback, keras.callbacks.Callback):  # type: igno
       `"update"` if the optimizer made bad weights from sane gradients; `"unseen step"` if the step
       at fault was not looked at; `"initial weights"`; or `"loss scale"`;
     - `divergence/layer` and `divergence/weight`: their names; of several, those nearest the loss;
-    - `divergence/value`: the norm, or `"nan"` or `"inf"`; `divergence/usual`: the largest usual one,
-      if one is known;
+    - `divergence/value`: the norm, or `"nan"` or `"inf"`;
+    - `divergence/usual`: the largest usual norm, if one is known;
     - `divergence/optimizer`: its place in the model, if it is not the one of `compile`.
 
     After a rollback, training goes on with the batches that come next: those since the checkpoint

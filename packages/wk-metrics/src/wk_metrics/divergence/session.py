@@ -119,5 +119,5 @@ class GuardSession:
         if not self._has_said:
             self._has_said = True
             wandb.termwarn(
-                f"{self._name} cannot look at this training, and guards it not: {reason}."
+                f"{self._name} cannot look at this training, and does not guard it: {reason}."
             )

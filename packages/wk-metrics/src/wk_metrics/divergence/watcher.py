@@ -1,7 +1,7 @@
 """Takes the norms of a training's steps to the detectors."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import wandb
@@ -50,7 +50,7 @@ class NormWatcher:
         self._say = give_up
         self._batches = BatchCount(run, model, params)
         self._waiting: list[tuple[Record, int, int]] = []
-        self._detectors: dict[str, DivergenceDetector] = {}
+        self._detectors: dict[str, _Known] = {}
         self._function = WatchedTrainFunction.of(model, every)
         self._function.add(self)
 
@@ -106,8 +106,8 @@ class NormWatcher:
     def restart(self) -> None:
         """Forgets the last steps, after the model was put back."""
         self._waiting.clear()
-        for detector in self._detectors.values():
-            detector.restart()
+        for known in self._detectors.values():
+            known.detector.restart()
 
     def close(self) -> None:
         """Stops watching."""
@@ -115,21 +115,34 @@ class NormWatcher:
         self._function.remove(self)
 
     def _detector_of(self, watched: Watched) -> DivergenceDetector:
-        if watched.place not in self._detectors:
-            names, layers = weight_names(self._model), layer_names(self._model)
-            weights = []
-            for weight in watched.weights:
-                name = names.get(id(weight), weight.name)
-                layer = layers.get(id(weight), name.partition("/")[0])
-                weights.append(WeightInfo(name, layer, int(np.prod(weight.shape))))
-            place = "" if watched.place == "optimizer" else watched.place
-            optimizer = find_optimizers(self._model).get(watched.place)
-            # Halving the scale so often makes it 1, at which gradients are what they are.
-            halvings = np.log2(getattr(optimizer, "initial_scale", _INITIAL_SCALE))
-            self._detectors[watched.place] = DivergenceDetector(
-                weights, optimizer=place, skips_allowed=int(halvings) + _MORE_SKIPS
-            )
-        return self._detectors[watched.place]
+        known = self._detectors.get(watched.place)
+        if known is None or known.weights != list(map(id, watched.weights)):
+            self._detectors[watched.place] = known = self._new_detector(watched)
+        return known.detector
+
+    def _new_detector(self, watched: Watched) -> "_Known":
+        names, layers = weight_names(self._model), layer_names(self._model)
+        weights = []
+        for weight in watched.weights:
+            name = names.get(id(weight), weight.name)
+            layer = layers.get(id(weight), name.partition("/")[0])
+            weights.append(WeightInfo(name, layer, int(np.prod(weight.shape))))
+        optimizer = find_optimizers(self._model).get(watched.place)
+        # Halving the scale so often makes it 1, at which gradients are what they are.
+        halvings = np.log2(getattr(optimizer, "initial_scale", _INITIAL_SCALE))
+        detector = DivergenceDetector(
+            weights,
+            optimizer="" if watched.place == "optimizer" else watched.place,
+            skips_allowed=int(halvings) + _MORE_SKIPS,
+        )
+        return _Known(detector, list(map(id, watched.weights)))
+
+
+class _Known(NamedTuple):
+    """A detector, and the identities of its weights, which are others in a model compiled anew."""
+
+    detector: DivergenceDetector
+    weights: list[int]
 
 
 def _steps_of(updates: Updates, first: int, last: int) -> Iterator[StepNorms]:

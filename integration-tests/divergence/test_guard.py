@@ -21,14 +21,14 @@ BATCH, BATCHES = 8, 20
 BAD = 13  # the batch, in the second of three epochs
 
 
-def batches(*bad):
-    """Yields the batches of all epochs; the targets of some, by epoch and number, are NaN."""
+def batches(*bad, value=np.nan):
+    """Yields the batches of all epochs; the targets of some, by epoch and number, are bad."""
     x = features()
     y = targets(x)
     for number in itertools.count():
         epoch, batch = divmod(number, BATCHES)
         rows = slice(batch * BATCH, (batch + 1) * BATCH)
-        yield x[rows], np.full_like(y[rows], np.nan) if (epoch, batch) in bad else y[rows]
+        yield x[rows], np.full_like(y[rows], value) if (epoch, batch) in bad else y[rows]
 
 
 class Losses(keras.callbacks.Callback):
@@ -51,9 +51,9 @@ def model(rate=0.05, **arguments):
     return compiled(dense(), optimizer, **arguments)
 
 
-def train(*callbacks, model, bad=((1, BAD),), epochs=3):
+def train(*callbacks, model, bad=((1, BAD),), value=np.nan, epochs=3):
     model.fit(
-        batches(*bad),
+        batches(*bad, value=value),
         steps_per_epoch=BATCHES,
         epochs=epochs,
         shuffle=False,
@@ -162,6 +162,28 @@ def test_without_a_good_checkpoint_training_stops(offline_run, said):
     train(checkpoint, guard, losses, model=model(), bad=[(0, 2)])
     assert len(losses.of_epochs) == 1
     assert any("stops training, since it cannot be put back" in text for text in said)
+
+
+def test_what_explodes_in_an_epoch_is_put_back_before_it_is_saved(offline_run, read_back, said):
+    run = offline_run()
+    checkpoint = WandbModelCheckpoint("model.keras", "loss")
+    guard = WandbDivergenceGuard(action="rollback", norms_every=1)
+    trained = train(checkpoint, guard, model=model(), bad=[(1, BATCHES - 1)], value=1e9)
+    assert all(np.abs(value).max() < 100 for value in values(trained))
+    (row,) = read_back(run).rows("divergence/rollbacks")
+    assert row["divergence/kind"] == "gradient exploded"
+    assert row["divergence/restored"] == "epoch_0"
+    assert not any("stops training" in text for text in said)
+
+
+def test_a_checkpoint_that_was_saved_after_an_explosion_is_no_good_one(offline_run, said):
+    offline_run()
+    checkpoint = WandbModelCheckpoint("model.keras", "loss", save_freq=1)
+    guard = WandbDivergenceGuard(action="rollback", norms_every=1)
+    losses = Losses()
+    train(checkpoint, guard, losses, model=model(), value=1e9)
+    assert any("was saved after batch" in text for text in said)
+    assert len(losses.of_epochs) == 2
 
 
 def test_a_rollback_needs_checkpoints_and_a_rate_that_can_be_set(offline_run):

@@ -133,7 +133,7 @@ class WandbDivergenceGuard(RunCallback, keras.callbacks.Callback):  # type: igno
         self._session.begin_batch(batch)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Judges all steps of the epoch."""
+        """Records that the epoch has ended."""
         self._session.end_epoch(epoch)
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002

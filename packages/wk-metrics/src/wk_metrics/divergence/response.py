@@ -98,7 +98,11 @@ class Response:
         try:
             restored = source.roll_back()
         except RollbackError as error:
-            wandb.termwarn(f"{self._name} stops training, since it cannot be put back: {error}")
+            self._say_stop(str(error))
+            return False
+        if restored.global_step is not None and restored.global_step > finding.step:
+            name, step = restored.name, finding.step
+            self._say_stop(f"the last good checkpoint, {name!r}, was saved after batch {step}.")
             return False
         values = [value * self._settings.rate_factor for value in values]
         for rate, value in zip(rates, values, strict=True):
@@ -106,6 +110,9 @@ class Response:
         self._rollbacks += 1
         self._log(finding, restored, values)
         return True
+
+    def _say_stop(self, reason: str) -> None:
+        wandb.termwarn(f"{self._name} stops training, since it cannot be put back: {reason}")
 
     def _log(self, finding: Finding, restored: RestoredCheckpoint, rates: list[float]) -> None:
         row = {

@@ -1,12 +1,13 @@
 """What belongs to a `WandbDivergenceGuard` and one run."""
 
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
 import wandb
 
 from wk_core.axes import define_axis
-from wk_core.compat.keras.hooks import is_in_fit
+from wk_core.compat.keras.hooks import call_before_all, current_callback_list, is_in_fit
 from wk_core.distribution import workers_strategy
 from wk_core.epochs import EpochNumbers
 from wk_core.process import this_process
@@ -31,6 +32,7 @@ class GuardSession:
         self._epochs = EpochNumbers(run)
         self._epoch = 0
         self._has_said = False
+        self._callbacks: weakref.ref[Any] | None = None
         self._response: Response | None = None
         self._watcher: NormWatcher | None = None
         if not run.disabled:
@@ -59,6 +61,7 @@ class GuardSession:
         # Processes that train together have to take the same steps.
         every = 1 if this_process().count > 1 else self._settings.norms_every
         self._watcher = NormWatcher(self._run, model, params, every=every, give_up=self._say)
+        self._follow(current_callback_list())
 
     def begin_epoch(self, epoch: int) -> None:
         """Begins an epoch."""
@@ -73,8 +76,7 @@ class GuardSession:
             self._watcher.begin_batch(first, epoch=self._epoch, number=number)
 
     def end_epoch(self, epoch: int) -> None:
-        """Judges all steps of the epoch."""
-        self._check(wait=True)
+        """Records that the epoch has ended."""
         if self._watcher is not None:
             self._watcher.end_epoch()
         self._epochs.end(epoch)
@@ -86,6 +88,13 @@ class GuardSession:
         response, self._response = self._response, None
         if response is not None:
             response.close()
+
+    def _follow(self, callbacks: Any) -> None:
+        """Judges all steps of an epoch before another callback saves the model at its end."""
+        known = None if self._callbacks is None else self._callbacks()
+        if callbacks is not None and callbacks is not known:
+            self._callbacks = weakref.ref(callbacks)
+            call_before_all(callbacks, "on_epoch_end", lambda *_, **__: self._check(wait=True))
 
     def _check(self, *, wait: bool) -> None:
         watcher, response = self._watcher, self._response

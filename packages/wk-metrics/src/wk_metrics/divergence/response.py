@@ -74,6 +74,7 @@ class Response:
     def answer(self, finding: Finding) -> bool:
         """Says what was found, and acts; returns whether training goes on from a checkpoint."""
         text = finding.describe()
+        self._rows.flush()  # the row of an earlier rollback would replace the summary
         self._run.summary.update(finding.summary())
         wandb.termwarn(f"{self._name}: {text}")
         if self._settings.alert:

@@ -320,7 +320,7 @@ def loss_of_the_wrong_sign() -> Training:
 
     model = dense()
     model.layers[0].activation = keras.activations.linear
-    return _regression(model, optimizer=optimizers.SGD(0.1), loss=loss)
+    return _regression(model, optimizer=optimizers.SGD(0.02), loss=loss)
 
 
 @fault("weight not finite", "update", layer="encoder", steps=range(1))

@@ -67,19 +67,25 @@ class Response:
         self._source = source
         self._name = name
         self._rollbacks = 0
+        self._skipped = 0  # batches that the model, being put back, has not been trained on
         self._rows = AsyncLogger(run, name)
         if source is not None and settings.rate_factor != 1.0:
             _rates(model)
 
-    def answer(self, finding: Finding) -> bool:
-        """Says what was found, and acts; returns whether training goes on from a checkpoint."""
+    def answer(self, finding: Finding, next_batch: int) -> bool:
+        """Says what was found, and acts; returns whether training goes on from a checkpoint.
+
+        Args:
+            finding: What was found.
+            next_batch: The number of the batch to come.
+        """
         text = finding.describe()
         self._rows.flush()  # the row of an earlier rollback would replace the summary
         self._run.summary.update(finding.summary())
         wandb.termwarn(f"{self._name}: {text}")
         if self._settings.alert:
             self._run.alert("Training diverges", text, level="ERROR")
-        if self._source is not None and self._put_back(finding, self._source):
+        if self._source is not None and self._put_back(finding, next_batch, self._source):
             return True
         if self._settings.action != "report":
             self._model.stop_training = True
@@ -89,7 +95,7 @@ class Response:
         """Waits until everything is logged."""
         self._rows.close()
 
-    def _put_back(self, finding: Finding, source: RollbackSource) -> bool:
+    def _put_back(self, finding: Finding, next_batch: int, source: RollbackSource) -> bool:
         if self._rollbacks == self._settings.max_rollbacks:
             wandb.termwarn(f"{self._name} stops training: it was put back {self._rollbacks} times.")
             return False
@@ -101,7 +107,8 @@ class Response:
         except RollbackError as error:
             self._say_stop(str(error))
             return False
-        if restored.global_step is not None and restored.global_step > finding.step:
+        trained = restored.global_step
+        if trained is not None and trained + self._skipped > finding.step:
             name, step = restored.name, finding.step
             self._say_stop(f"the last good checkpoint, {name!r}, was saved after batch {step}.")
             return False
@@ -109,6 +116,7 @@ class Response:
         for rate, value in zip(rates, values, strict=True):
             rate.assign(value)
         self._rollbacks += 1
+        self._skipped = 0 if trained is None else next_batch - trained
         self._log(finding, restored, values)
         return True
 

@@ -103,7 +103,7 @@ class GuardSession:
         finding = watcher.check(wait=wait)
         if finding is None:
             return
-        if response.answer(finding):
+        if response.answer(finding, watcher.next_batch):
             watcher.restart()
         else:
             self._stop_watching()

@@ -33,6 +33,9 @@ class NormWatcher:
         every: The number of steps from one that is looked at to the next; None for as few as cost
             little.
         give_up: Is told why the steps cannot be looked at.
+
+    Attributes:
+        next_batch: The number of the batch after the last one that was taken.
     """
 
     details: Sequence[Detail] = (_NORMS,)
@@ -46,6 +49,7 @@ class NormWatcher:
         every: int | None,
         give_up: Callable[[str], None],
     ) -> None:
+        self.next_batch = 0
         self._model = model
         self._say = give_up
         self._batches = BatchCount(run, model, params)
@@ -77,6 +81,7 @@ class NormWatcher:
         """Takes what is known of an execution, without reading it."""
         first, last = self._batches.span(record.first)
         self._waiting.append((record, first, last))
+        self.next_batch = last + 1
 
     def give_up(self, reason: Exception) -> None:
         """Says that the steps cannot be looked at."""

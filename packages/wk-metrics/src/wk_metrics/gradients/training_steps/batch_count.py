@@ -59,7 +59,11 @@ class BatchCount:
             return
         count = self._count
         if self._optimizer is not None:
-            count = batches_trained(self._optimizer) - self._trained_before or count
+            trained = batches_trained(self._optimizer) - self._trained_before
+            # The last execution may be shorter, or longer than the epoch. What is further off comes
+            # of updates that were skipped, or of a model that was put back.
+            if abs(trained - count) < self._stride:
+                count = trained
         self._global_step.remember(self._optimizer, self._start + count)
 
     def _begin_epoch(self, initial_epoch: int, number: int) -> None:

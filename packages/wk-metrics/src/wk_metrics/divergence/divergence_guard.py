@@ -42,7 +42,7 @@ class WandbDivergenceGuard(RunCallback, keras.callbacks.Callback):  # type: igno
     the new rate as `divergence/learning_rate`.
 
     The norms of a step cost up to 6 % of it, those of large dense layers more. The first steps are
-    timed, and if norms cost more than 3 %, they are taken in fewer steps.
+    timed, and if norms cost more than 2 %, they are taken in fewer steps.
 
     Args:
         action: `"report"` to say it only; `"stop"` to stop training, too; `"rollback"` to put the
@@ -54,7 +54,7 @@ class WandbDivergenceGuard(RunCallback, keras.callbacks.Callback):  # type: igno
         rate_factor: By what the learning rate is multiplied at each rollback, above 0 and at most
             1, which keeps it: then the batches are skipped only. Defaults to 0.5.
         norms_every: The number of steps from one whose norms are taken to the next. Defaults to
-            None: as many as cost at most 3 % of the time, or 0.5 ms a step.
+            None: as many as cost at most 2 % of the time, or 0.5 ms a step.
         run: The run to report to. Defaults to the active run.
 
     Raises:

@@ -99,6 +99,7 @@ def test_version_holds_what_its_aliases_and_metadata_say(tmp_path: Path):
             "score": -SCORES[epoch],
             "mode": "min",
             "is_best": epoch < 2,
+            "is_finite": True,
             "format": "keras",
             "whole_model": True,
             "backend": backend(),

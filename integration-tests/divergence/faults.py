@@ -311,7 +311,8 @@ def weight_decay_of_the_wrong_sign() -> Training:
     return _regression(optimizer=optimizers.AdamW(0.01, weight_decay=-100.0))
 
 
-@fault("gradient exploded", "loss", steps=range(STEPS))
+# On JAX, the layers explode in another order, and that nearest the loss is not the first.
+@fault("gradient exploded", "loss", steps=range(STEPS), backends=("tensorflow", "torch"))
 def loss_of_the_wrong_sign() -> Training:
     """Maximizes the error."""
 

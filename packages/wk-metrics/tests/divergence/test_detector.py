@@ -56,6 +56,14 @@ def test_a_gradient_that_is_bad_behind_sane_ones_is_its_layers():
     assert (finding.step, finding.origin, finding.weight) == (40, "layer", "middle/kernel")
 
 
+def test_a_kernel_nearest_the_loss_that_explodes_beside_a_sane_bias_is_the_losss():
+    gradients, weights = sane()
+    gradients[40:, :4] = 1e6
+    finding = found(gradients, weights)
+    assert (finding.step, finding.kind, finding.origin) == (40, "gradient exploded", "loss")
+    assert (finding.layer, finding.weight) == ("last", "last/kernel")
+
+
 def test_a_weight_that_turns_bad_after_a_sane_gradient_is_the_updates():
     gradients, weights = sane()
     weights[40:, 2] = NAN

@@ -171,7 +171,10 @@ class DivergenceDetector:
 
     def _origin(self, look: _Look, bad: NDArray[np.bool_]) -> Origin:
         if look.quantity == "gradient":
-            return "loss" if bad[-1] else "layer"
+            # A bias may stay small where the kernel beside it does not: the layer counts.
+            nearest_the_loss = self._weights[-1].layer
+            place = self._weights[self._place("gradient", bad)]
+            return "loss" if place.layer == nearest_the_loss else "layer"
         if look.previous is None:
             return "initial weights"
         # Several updates may belong to one batch.

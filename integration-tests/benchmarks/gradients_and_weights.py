@@ -13,14 +13,14 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from wk_testing.benchmarks import measured
 
 BATCH = 32
 EPOCHS = 4  # of a fit
@@ -52,21 +52,7 @@ def main() -> None:
 
 def in_own_process(backend: str, model: str, rounds: int) -> list[list[str]]:
     """Returns the table's rows for a backend and a model."""
-    with tempfile.TemporaryDirectory() as directory:
-        output = subprocess.run(
-            [sys.executable, __file__, "--measure", model, "--rounds", str(rounds)],
-            env={
-                **os.environ,
-                "KERAS_BACKEND": backend,
-                "TF_CPP_MIN_LOG_LEVEL": "3",
-                "WANDB_DIR": directory,
-                "WANDB_MODE": "offline",
-                "WANDB_SILENT": "true",
-            },
-            stdout=subprocess.PIPE,
-            check=True,
-        ).stdout
-    rows: list[list[str]] = json.loads(output.splitlines()[-1])
+    rows: list[list[str]] = measured(__file__, model, "--rounds", str(rounds), backend=backend)
     return rows
 
 

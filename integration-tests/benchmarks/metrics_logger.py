@@ -15,12 +15,13 @@ import platform
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from wk_testing.benchmarks import measured
 
 BATCHES = 300
 NONE, THEIRS, OURS = "no callback", "`wandb.integration.keras`", "**`wk_metrics`**"
@@ -53,21 +54,7 @@ def main() -> None:
 
 def measured_in_own_process(backend: str, rounds: int) -> list[list[str]]:
     """Returns the table's rows for a backend."""
-    with tempfile.TemporaryDirectory() as directory:
-        output = subprocess.run(
-            [sys.executable, __file__, "--measure", "--rounds", str(rounds)],
-            env={
-                **os.environ,
-                "KERAS_BACKEND": backend,
-                "TF_CPP_MIN_LOG_LEVEL": "3",
-                "WANDB_DIR": directory,
-                "WANDB_MODE": "offline",
-                "WANDB_SILENT": "true",
-            },
-            stdout=subprocess.PIPE,
-            check=True,
-        ).stdout
-    rows: list[list[str]] = json.loads(output.splitlines()[-1])
+    rows: list[list[str]] = measured(__file__, "--rounds", str(rounds), backend=backend)
     return rows
 
 

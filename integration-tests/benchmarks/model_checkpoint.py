@@ -26,15 +26,15 @@ import mmap
 import os
 import platform
 import statistics
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from wk_testing.benchmarks import measured
 
 UNITS = 2048
 LAYER = UNITS * UNITS * 4 * 3 / 1e6  # MB of state: a matrix of weights, and Adam's two of it
@@ -103,25 +103,7 @@ def in_own_process(
     """Returns rows that a process of their own has measured."""
     choices = ["--contestant", contestant, "--state", str(state)]
     choices += ["--rounds", str(options.rounds), "--checkpoints", str(options.checkpoints)]
-    with tempfile.TemporaryDirectory() as directory:
-        output = subprocess.run(
-            [sys.executable, __file__, "--measure", measurement, *choices],
-            env={
-                **os.environ,
-                "KERAS_BACKEND": backend,
-                "TF_CPP_MIN_LOG_LEVEL": "3",
-                "TMPDIR": directory,
-                "WANDB_CACHE_DIR": directory,
-                "WANDB_DATA_DIR": directory,
-                "WANDB_DIR": directory,
-                "WANDB_MODE": "offline",
-                "WANDB_SILENT": "true",
-            },
-            cwd=directory,
-            stdout=subprocess.PIPE,
-            check=True,
-        ).stdout
-    rows: list[list[str]] = json.loads(output.splitlines()[-1])
+    rows: list[list[str]] = measured(__file__, measurement, *choices, backend=backend)
     return rows
 
 

@@ -13,15 +13,15 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from wk_testing.benchmarks import measured
 
 STEPS = 200  # of the epoch whose costs are given
 FULL = 3  # of its steps are looked at in full: the first, the 101st, and the last
@@ -73,21 +73,7 @@ def main() -> None:
 def in_own_process(backend: str, model: str, turns: int) -> list[str]:
     """Returns the table's row for a backend and a model."""
     choice = ["--backend", backend, "--model", model, "--turns", str(turns)]
-    with tempfile.TemporaryDirectory() as directory:
-        output = subprocess.run(
-            [sys.executable, __file__, "--measure", *choice],
-            env={
-                **os.environ,
-                "KERAS_BACKEND": BACKENDS[backend][0],
-                "TF_CPP_MIN_LOG_LEVEL": "3",
-                "WANDB_DIR": directory,
-                "WANDB_MODE": "offline",
-                "WANDB_SILENT": "true",
-            },
-            stdout=subprocess.PIPE,
-            check=True,
-        ).stdout
-    row: list[str] = json.loads(output.splitlines()[-1])
+    row: list[str] = measured(__file__, *choice, backend=BACKENDS[backend][0])
     return row
 
 

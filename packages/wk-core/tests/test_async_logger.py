@@ -32,6 +32,15 @@ def test_rows_are_made_in_order_in_another_thread(offline_run, read_back):
     assert read_back(run).column("number") == [0, 1, 2, 3, 4]
 
 
+def test_a_row_without_entries_is_none(offline_run, read_back):
+    run = offline_run()
+    rows = AsyncLogger(run, "Test")
+    for row in ({}, {"number": 1}, {}):
+        rows.log(lambda row=row: row)
+    rows.close()
+    assert [row["number"] for row in read_back(run).history] == [1]
+
+
 def test_errors_come_back(offline_run):
     rows = AsyncLogger(offline_run(), "Test")
     rows.log(fail)

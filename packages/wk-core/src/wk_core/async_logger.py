@@ -53,7 +53,8 @@ class AsyncLogger:
     def log(self, make_row: Callable[[], dict[str, Any]]) -> None:
         """Logs a row to the run, which is made in the background.
 
-        Where a logger keeps a row open, it becomes part of that (`wk_core.run_rows`).
+        Where a logger keeps a row open, it becomes part of that (`wk_core.run_rows`). Without
+        entries it is no row.
         Where the run has finished meanwhile, or is about to, nothing is made or logged.
 
         Raises:
@@ -64,7 +65,9 @@ class AsyncLogger:
 
         def task() -> None:
             try:
-                self._rows.add(self._run, make_row())
+                row = make_row()
+                if row:
+                    self._rows.add(self._run, row)
             finally:
                 self._rows.arrived(self._queue.drain)
 

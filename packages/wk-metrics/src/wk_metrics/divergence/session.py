@@ -60,7 +60,7 @@ class GuardSession:
         self._response = Response(self._run, self._settings, model, self._source(), self._name)
         # Processes that train together have to take the same steps.
         every = 1 if this_process().count > 1 else self._settings.norms_every
-        self._watcher = NormWatcher(self._run, model, params, every=every, give_up=self._say)
+        self._watcher = NormWatcher(self._run, model, params, every=every, say=self._say)
         self._follow(current_callback_list())
 
     def begin_epoch(self, epoch: int) -> None:

@@ -32,7 +32,7 @@ class NormWatcher:
         params: What Keras tells callbacks of this `fit`.
         every: The number of steps from one that is looked at to the next; None for as few as cost
             little.
-        give_up: Is told why the steps cannot be looked at.
+        say: Says why the steps cannot be looked at.
 
     Attributes:
         next_batch: The number of the batch after the last one that was taken.
@@ -47,11 +47,11 @@ class NormWatcher:
         params: Mapping[str, Any] | None,
         *,
         every: int | None,
-        give_up: Callable[[str], None],
+        say: Callable[[str], None],
     ) -> None:
         self.next_batch = 0
         self._model = model
-        self._say = give_up
+        self._say = say
         self._batches = BatchCount(run, model, params)
         self._waiting: list[tuple[Record, int, int]] = []
         self._detectors: dict[str, _Known] = {}
@@ -83,7 +83,7 @@ class NormWatcher:
         self._waiting.append((record, first, last))
         self.next_batch = last + 1
 
-    def give_up(self, reason: Exception) -> None:
+    def report_unavailable(self, reason: Exception) -> None:
         """Says that the steps cannot be looked at."""
         self._say(str(reason) or type(reason).__name__)
 

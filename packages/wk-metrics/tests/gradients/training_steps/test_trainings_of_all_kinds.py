@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+from importlib import import_module
+from itertools import pairwise
 
 import keras
 import numpy as np
@@ -10,6 +12,7 @@ import wandb
 
 from wk_metrics import WandbGradientLogger, WandbMetricsLogger
 from wk_metrics.gradients.training_steps.pace import Pace
+from wk_metrics.gradients.training_steps.train_function import WatchedTrainFunction
 from wk_testing.resuming import same, values
 
 BACKEND = keras.backend.backend()
@@ -207,10 +210,155 @@ def test_what_cannot_be_looked_at_trains_on(offline_run, read_back, monkeypatch)
     assert ["cannot look at the gradients" in text for text in said] == [True]
 
 
+class WithoutOptimizer(keras.Sequential):
+    """Moves its weights itself."""
+
+    def train_step(self, *arguments):
+        if BACKEND == "jax":
+            (trainable, *others), _ = arguments
+            return {"loss": 0.0}, ([each * 0.5 for each in trainable], *others)
+        for weight in self.trainable_variables:
+            weight.assign(weight * 0.5)
+        return {"loss": 0.0}
+
+
+def test_steps_without_an_optimizer_are_said(offline_run, read_back, monkeypatch):
+    said = []
+    monkeypatch.setattr(wandb, "termwarn", said.append)
+    run = offline_run()
+    model = WithoutOptimizer([keras.Input((5,)), keras.layers.Dense(2)])
+    model.compile("sgd", "mse")
+    fit(model, WandbGradientLogger(log_freq="batch"))
+    assert not read_back(run).history
+    assert ["no gradients reach a Keras optimizer" in text for text in said] == [True]
+
+
+class Draws(keras.layers.Layer):
+    """Adds random numbers that belong to the graph of TensorFlow, in a function of its own."""
+
+    def call(self, x):
+        import tensorflow as tf
+
+        drawn = tf.function(lambda shape: tf.random.normal(shape))
+        return x + drawn(tf.shape(x)) if self.nested else x + tf.random.normal(tf.shape(x))
+
+    nested = False
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="no other backend keeps numbers in a graph")
+@pytest.mark.parametrize("nested", [False, True])
+def test_random_numbers_of_a_graph_go_on_as_without(nested, offline_run):
+    def train(*callbacks):
+        keras.utils.set_random_seed(3)
+        layer = Draws()
+        layer.nested = nested
+        model = keras.Sequential([keras.Input((5,)), layer, keras.layers.Dense(2)])
+        model.compile("sgd", "mse", jit_compile=False)
+        fit(model, *callbacks, epochs=3)
+        return values(model)
+
+    offline_run()
+    assert same(train(WandbGradientLogger(full_every=5)), train())
+
+
 class Raises(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):  # noqa: ARG002
         if batch == 3:
             raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("where", ["norms", "values_of"])
+def test_a_look_that_fails_costs_no_step(where, offline_run, read_back, monkeypatch):
+    numerics = import_module(f"wk_metrics.gradients.training_steps.numerics.{BACKEND}")
+    said = []
+    monkeypatch.setattr(wandb, "termwarn", said.append)
+    monkeypatch.setattr(numerics, where, None)  # not callable
+    watched, plain = small_model(), small_model()
+    run = offline_run()
+    histories = [fit(watched, WandbGradientLogger()).history, fit(plain).history]
+    assert histories[0] == histories[1]
+    assert same(values(watched), values(plain))
+    assert not read_back(run).rows("epoch/grad_norm")
+    assert ["cannot look at the gradients" in text for text in said] == [True]
+
+
+def test_a_function_that_cannot_be_traced_costs_no_step(offline_run, monkeypatch):
+    class Untraceable(type(small_model())):
+        looks = False
+
+        def train_step(self, *arguments):
+            if self.looks:
+                raise TypeError("not with more in the state")
+            return super().train_step(*arguments)
+
+    def train(*callbacks):
+        keras.utils.set_random_seed(3)
+        model = Untraceable([keras.Input((5,)), keras.layers.Dense(2)])
+        model.compile("adam", "mse")
+        return values(model) if fit(model, *callbacks) else None
+
+    call = WatchedTrainFunction._first_call
+
+    def first_call(self, step, arguments):
+        Untraceable.looks = True
+        plain = self._plain
+
+        def plain_without_looking(*given):
+            Untraceable.looks = False
+            return plain(*given)
+
+        self._plain = plain_without_looking
+        return call(self, step, arguments)
+
+    said = []
+    monkeypatch.setattr(wandb, "termwarn", said.append)
+    monkeypatch.setattr(WatchedTrainFunction, "_first_call", first_call)
+    offline_run()
+    assert same(train(WandbGradientLogger()), train())
+    assert ["not with more in the state" in text for text in said] == [True]
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="only JAX has a state besides the variables")
+def test_the_state_is_synced_as_often_as_without(offline_run, monkeypatch):
+    synced, sync = [], keras.Model.jax_state_sync
+
+    def counting_sync(model):
+        synced.append(model._jax_state_synced)
+        sync(model)
+
+    monkeypatch.setattr(keras.Model, "jax_state_sync", counting_sync)
+    offline_run()
+    counts = []
+    for callbacks in ([], [WandbGradientLogger(log_freq="batch", full_every=2)]):
+        synced.clear()
+        fit(small_model(), *callbacks, epochs=3)
+        counts.append(synced.count(False))
+    assert counts[0] == counts[1]
+
+
+class Traced(keras.layers.Layer):
+    """Counts how often it is traced."""
+
+    count = 0
+
+    def call(self, x):
+        Traced.count += 1
+        return x
+
+
+def test_nothing_is_traced_after_the_first_epoch(offline_run):
+    class Counts(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
+            counts.append(Traced.count)
+
+    offline_run()
+    counts = []
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential([keras.Input((5,)), Traced(), keras.layers.Dense(2)])
+    model.compile("adam", "mse")
+    fit(model, WandbGradientLogger(full_every=4), Counts(), epochs=3)
+    calls = 0 if BACKEND != "torch" else 6
+    assert [later - earlier for earlier, later in pairwise(counts)] == [calls, calls]
 
 
 def test_nothing_is_left_of_a_training_that_was_interrupted(offline_run):

@@ -11,8 +11,20 @@ EXPONENTS: Final = 48
 BINS: Final = 2 * EXPONENTS + 1
 """Negative values by falling exponent, values too small for the others, positive by rising."""
 
+SAMPLE: Final = 16_384
+"""How many values of a weight are counted at most."""
+
 _SIZES: Final = 2.0 ** np.arange(LOWEST, LOWEST + EXPONENTS + 1)
 _EDGES: Final = np.concatenate([-_SIZES[::-1], _SIZES])
+
+
+def sampled(values: Any) -> Any:
+    """Returns at most `SAMPLE` of a flat tensor's values, as far apart as an odd number.
+
+    Sizes of layers are even, mostly: an even distance would meet the same units again and again.
+    """
+    size = values.shape[0]
+    return values if size <= SAMPLE else values[:: -(-size // SAMPLE) | 1]
 
 
 def histogram(counts: npt.NDArray[Any], least: float, largest: float) -> wandb.Histogram:

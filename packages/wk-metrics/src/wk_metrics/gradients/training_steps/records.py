@@ -12,9 +12,6 @@ from wk_core.data.arrays import as_array
 ABSENT: Final = -1.0
 """Stands for the norm of a gradient that a weight did not get."""
 
-SAMPLE: Final = 16_384
-"""How many values of a weight a histogram counts at most."""
-
 
 @dataclass(frozen=True)
 class Detail:
@@ -83,7 +80,7 @@ class Updates:
         """The norms of the weights before the update, shape (updates, weights)."""
         return self._steps[:, len(self.watched.weights) :]
 
-    @property
+    @cached_property
     def global_norms(self) -> npt.NDArray[np.float64]:
         """The norm of all gradients of each update, shape (updates,)."""
         given = np.where(self.norms == ABSENT, 0.0, self.norms)
@@ -98,7 +95,7 @@ class Updates:
 
     @cached_property
     def counts(self) -> npt.NDArray[np.float64]:
-        """Counts in fixed bins of at most `SAMPLE` values, shape (weights, `bins.BINS`)."""
+        """Counts in fixed bins of at most `bins.SAMPLE` values, shape (weights, `bins.BINS`)."""
         return as_array(self._tensors["counts"]).astype(np.float64)
 
     @cached_property

@@ -1,6 +1,6 @@
 """What belongs to a `WandbGradientLogger` of the training's steps and one run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -129,7 +129,7 @@ class _Fit:
         name: str,
         model: Any,
         params: Mapping[str, Any] | None,
-        say: Any,
+        say: Callable[[str], None],
     ) -> None:
         self._settings = settings
         self._name = name
@@ -179,7 +179,7 @@ class _Fit:
             if len(self._waiting) >= _BLOCK:
                 self._flush()
 
-    def give_up(self, reason: Exception) -> None:
+    def report_unavailable(self, reason: Exception) -> None:
         """Says that the steps cannot be looked at."""
         self._say(str(reason) or type(reason).__name__)
 
@@ -221,7 +221,10 @@ class _Fit:
         row: dict[str, Any] = {}
         for summary in summaries.values():
             row |= summary.entries()
-        return {"epoch/epoch": number, **row} if row else {}
+        if not row:
+            self._say("no gradients reach a Keras optimizer in its steps")
+            return {}
+        return {"epoch/epoch": number, **row}
 
     def _say_pace(self) -> None:
         pace = self._function.pace

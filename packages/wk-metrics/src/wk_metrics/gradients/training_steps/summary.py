@@ -1,7 +1,7 @@
 """What the updates of an optimizer come to, as entries of rows."""
 
-from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,42 @@ class Names:
     def part(self, prefix: str, name: str) -> str:
         """Returns the key of something of one layer or weight."""
         return f"{prefix}_gradients/" + (f"{self.optimizer}/" if self.optimizer else "") + name
+
+    @cached_property
+    def own_layers(self) -> list[str]:
+        """The name of each layer that has weights, once."""
+        return list(dict.fromkeys(layer for layer in self.layers if layer is not None))
+
+    def layer_norms(self, norms: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Returns the norm of each layer's gradients, `ABSENT` where it has none.
+
+        Args:
+            norms: The norm of each weight's gradient, shape (updates, weights).
+
+        Returns:
+            Shape (updates, layers), in the order of `own_layers`.
+        """
+        columns, starts = self._columns
+        norms = norms[:, columns]
+        if not len(starts):
+            return np.zeros((len(norms), 0))
+        squares = np.add.reduceat(np.where(norms == ABSENT, 0.0, norms**2), starts, axis=1)
+        given = np.add.reduceat(norms != ABSENT, starts, axis=1)
+        return np.where(given, np.sqrt(squares), ABSENT)
+
+    @cached_property
+    def _columns(self) -> tuple[list[int], list[int]]:
+        """The weights, layer after layer, and where in this order each layer begins."""
+        numbers = {layer: number for number, layer in enumerate(self.own_layers)}
+        owners = sorted(
+            (numbers[layer], weight)
+            for weight, layer in enumerate(self.layers)
+            if layer is not None
+        )
+        layers = [number for number, _ in owners]
+        return [weight for _, weight in owners], [
+            layers.index(each) for each in sorted(set(layers))
+        ]
 
 
 class FullLook:
@@ -89,7 +125,7 @@ class EpochGradients:
     def __init__(self, names: Names) -> None:
         self.names = names
         self._norms: list[float] = []
-        self._layers: dict[str, list[float]] = defaultdict(list)
+        self._layers: list[npt.NDArray[np.float64]] = []
         self._not_finite = 0
         self._skips = False
         self._full = FullLook(names)
@@ -97,13 +133,10 @@ class EpochGradients:
     def add(self, updates: Updates) -> None:
         """Adds the updates of an execution."""
         self._skips = updates.watched.skips
-        for norms, norm in zip(updates.norms, updates.global_norms, strict=True):
-            if np.isfinite(norm):
-                self._norms.append(float(norm))
-                for layer, value in _layer_norms(self.names, norms).items():
-                    self._layers[layer].append(value)
-            else:
-                self._not_finite += 1
+        finite = np.isfinite(updates.global_norms)
+        self._norms += updates.global_norms[finite].tolist()
+        self._layers.append(self.names.layer_norms(updates.norms[finite]))
+        self._not_finite += int((~finite).sum())
         self._full.add(updates)
 
     def entries(self) -> dict[str, Any]:
@@ -116,10 +149,13 @@ class EpochGradients:
             row[self.names.number("epoch", "grad_skipped_steps")] = self._not_finite
         elif self._not_finite:
             row[self.names.number("epoch", "grad_non_finite_steps")] = self._not_finite
-        for layer, norms in self._layers.items():
-            key = self.names.part("epoch", layer)
-            row[f"{key}.norm"] = float(np.mean(norms))
-            row[f"{key}.norm_max"] = max(norms)
+        layers = np.concatenate(self._layers) if self._layers else np.zeros((0, 0))
+        for layer, norms in zip(self.names.own_layers, layers.T, strict=False):
+            given = norms[norms != ABSENT]
+            if len(given):
+                key = self.names.part("epoch", layer)
+                row[f"{key}.norm"] = float(given.mean())
+                row[f"{key}.norm_max"] = float(given.max())
         return {**row, **self._full.entries("epoch")}
 
 
@@ -132,17 +168,11 @@ def batch_entries(names: Names, updates: Updates) -> dict[str, Any]:
         return {}
     row: dict[str, Any] = {names.number("batch", "grad_norm"): norm}
     if updates.detail.full:
-        layers = _layer_norms(names, updates.norms[-1])
-        row |= {f"{names.part('batch', layer)}.norm": value for layer, value in layers.items()}
+        (norms,) = names.layer_norms(updates.norms[-1:])
+        for layer, value in zip(names.own_layers, norms, strict=True):
+            if value != ABSENT:
+                row[f"{names.part('batch', layer)}.norm"] = float(value)
         look = FullLook(names)
         look.add(updates)
         row |= look.entries("batch")
     return row
-
-
-def _layer_norms(names: Names, norms: npt.NDArray[Any]) -> dict[str, float]:
-    squares: dict[str, float] = defaultdict(float)
-    for layer, norm in zip(names.layers, norms, strict=True):
-        if layer is not None and norm != ABSENT:
-            squares[layer] += norm * norm
-    return {layer: float(np.sqrt(square)) for layer, square in squares.items()}

@@ -39,8 +39,8 @@ class Watcher(Protocol):
     def take(self, record: Record) -> None:
         """Takes what is known of an execution; called whenever any watcher wanted something."""
 
-    def give_up(self, reason: Exception) -> None:
-        """Is told that the steps of this `fit` cannot be looked at."""
+    def report_unavailable(self, reason: Exception) -> None:
+        """Reports that the steps of this `fit` cannot be looked at."""
 
 
 class WatchedTrainFunction:
@@ -68,7 +68,7 @@ class WatchedTrainFunction:
         self._is_available = True
         self._wrap(model)
         if callbacks is not None:  # after a `fit` that was interrupted
-            weakref.finalize(callbacks, self._leave)
+            weakref.finalize(callbacks, self._leave).atexit = False
 
     @classmethod
     def of(cls, model: Any, every: int | None) -> "WatchedTrainFunction":
@@ -130,7 +130,7 @@ class WatchedTrainFunction:
         result = step(*arguments) if wanted in self._ran else self._first_call(step, arguments)
         self._ran.add(wanted)
         if step.error is not None:
-            self._give_up(step.error)
+            self._stop_looking(step.error)
         if step.draws and self.pace.every != 1:
             self.pace = Pace(1)
         if self._is_available:
@@ -156,7 +156,7 @@ class WatchedTrainFunction:
                 result = self._plain(*ahead)
             except Exception:
                 raise error from None
-            self._give_up(error)
+            self._stop_looking(error)
             return result
 
     def _wrap(self, model: Any) -> None:
@@ -179,14 +179,14 @@ class WatchedTrainFunction:
             self._steps = observed_steps(model, optimizers, details)
             errors = [each.error for each in self._steps.values() if each.error is not None]
             if errors:
-                self._give_up(errors[0])
+                self._stop_looking(errors[0])
         except Exception as error:
-            self._give_up(error)
+            self._stop_looking(error)
 
-    def _give_up(self, reason: Exception) -> None:
+    def _stop_looking(self, reason: Exception) -> None:
         self._is_available = False
         for watcher in self._watchers:
-            watcher.give_up(reason)
+            watcher.report_unavailable(reason)
         self._leave()
 
     def _leave(self) -> None:

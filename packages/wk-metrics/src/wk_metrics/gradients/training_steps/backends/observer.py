@@ -57,7 +57,10 @@ class Observer(abc.ABC):
             return update()
         result = update()
         if before is not None and self._detail.full:
-            self._look_after(given, before)
+            try:
+                self._look_after(given, before)
+            except Exception as error:
+                self.error = error
         return result
 
     def take(self, detail: Detail) -> Updates | None:

@@ -16,9 +16,11 @@ from wk_metrics.gradients.training_steps.numerics import tensorflow as numerics
 from wk_metrics.gradients.training_steps.records import Detail, Updates
 from wk_metrics.gradients.training_steps.rows import Given
 
-# Operations whose random numbers go on from call to call of their graph.
+# Operations whose random numbers go on from call to call of their graph, and those of functions
+# that may have some.
 _RANDOM: Final = frozenset(
     {
+        "If",
         "Multinomial",
         "ParameterizedTruncatedNormal",
         "RandomGamma",
@@ -28,7 +30,9 @@ _RANDOM: Final = frozenset(
         "RandomStandardNormal",
         "RandomUniform",
         "RandomUniformInt",
+        "StatefulPartitionedCall",
         "TruncatedNormal",
+        "While",
     }
 )
 
@@ -203,7 +207,7 @@ def _flat(weight: Any) -> Any:
 
 
 def _draws() -> bool:
-    """Returns whether the graph that is being traced has random numbers of its own."""
+    """Returns whether the graph that is being traced may have random numbers of its own."""
     if tf.executing_eagerly():
         return False
     graph = tf.compat.v1.get_default_graph()

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from wk_metrics.gradients.training_steps.bins import BINS, EXPONENTS, LOWEST
-from wk_metrics.gradients.training_steps.records import ABSENT, SAMPLE
+from wk_metrics.gradients.training_steps.bins import BINS, EXPONENTS, LOWEST, sampled
+from wk_metrics.gradients.training_steps.records import ABSENT
 
 
 def values_of(gradient: Any, scale: Any) -> Any:
@@ -45,7 +45,7 @@ def _extremes_of_any(values: Any) -> Any:
 
 def counts(values: Any) -> Any:
     """Returns the numbers of finite values in the fixed bins, shape (BINS,)."""
-    sample = _sample(jnp.ravel(values))
+    sample = sampled(jnp.ravel(values))
     bits = jax.lax.bitcast_convert_type(sample, jnp.int32)
     exponent = ((bits >> 23) & 255) - 127
     size = jnp.minimum(exponent - LOWEST, EXPONENTS - 1)
@@ -64,12 +64,3 @@ def placed(values: Any, rows: Sequence[int], width: int) -> Any:
 
 def _floats(tensor: Any) -> Any:
     return tensor if tensor.dtype == jnp.float32 else tensor.astype(jnp.float32)
-
-
-def _sample(values: Any) -> Any:
-    """Returns at most `SAMPLE` values, as far apart as an odd number.
-
-    Sizes of layers are even, mostly: an even distance would meet the same units again and again.
-    """
-    size = values.shape[0]
-    return values if size <= SAMPLE else values[:: -(-size // SAMPLE) | 1]

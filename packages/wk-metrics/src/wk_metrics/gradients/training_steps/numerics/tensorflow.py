@@ -5,8 +5,8 @@ from typing import Any, Final, NamedTuple
 
 import tensorflow as tf
 
-from wk_metrics.gradients.training_steps.bins import BINS, EXPONENTS, LOWEST
-from wk_metrics.gradients.training_steps.records import ABSENT, SAMPLE
+from wk_metrics.gradients.training_steps.bins import BINS, EXPONENTS, LOWEST, SAMPLE, sampled
+from wk_metrics.gradients.training_steps.records import ABSENT
 
 _LANES: Final = 64
 
@@ -118,12 +118,8 @@ def _flat(tensor: Any, scale: Any) -> Any:
 
 
 def _sample(values: Any) -> Any:
-    """Returns at most `SAMPLE` values, as far apart as an odd number.
-
-    Sizes of layers are even, mostly: an even distance would meet the same units again and again.
-    """
-    size = values.shape[0]
-    if size is not None:
-        return values if size <= SAMPLE else values[:: -(-size // SAMPLE) | 1]
+    """Returns `sampled`, also of a tensor whose size only the step knows."""
+    if values.shape[0] is not None:
+        return sampled(values)
     distance = tf.bitwise.bitwise_or(tf.maximum(-(-tf.size(values) // SAMPLE), 1), 1)
     return values[::distance]

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from wk_metrics.gradients.training_steps.bins import BINS, EXPONENTS, LOWEST
-from wk_metrics.gradients.training_steps.records import ABSENT, SAMPLE
+from wk_metrics.gradients.training_steps.bins import BINS, EXPONENTS, LOWEST, sampled
+from wk_metrics.gradients.training_steps.records import ABSENT
 
 
 def values_of(gradient: Any, scale: Any) -> Any:
@@ -38,7 +38,7 @@ def extremes(values: Any, *, are_finite: bool) -> Any:
 
 def counts(values: Any) -> Any:
     """Returns the numbers of finite values in the fixed bins, shape (BINS,)."""
-    sample = _sample(values.reshape(-1))
+    sample = sampled(values.reshape(-1))
     bits = sample.contiguous().view(torch.int32)
     exponent = ((bits >> 23) & 255) - 127
     size = (exponent - LOWEST).clamp(max=EXPONENTS - 1)
@@ -55,12 +55,3 @@ def placed(values: Any, rows: Sequence[int], width: int) -> Any:
     whole = torch.full((width, *values.shape[1:]), ABSENT, device=values.device)
     whole[list(rows)] = values
     return whole
-
-
-def _sample(values: Any) -> Any:
-    """Returns at most `SAMPLE` values, as far apart as an odd number.
-
-    Sizes of layers are even, mostly: an even distance would meet the same units again and again.
-    """
-    size = values.shape[0]
-    return values if size <= SAMPLE else values[:: -(-size // SAMPLE) | 1]

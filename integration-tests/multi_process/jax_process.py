@@ -10,7 +10,18 @@ import keras
 import numpy as np
 import wandb
 
-from multi_process.training import PROJECT, Share, X, Y, begin_run, build, keep, train
+from multi_process.training import (
+    BATCH,
+    PROJECT,
+    Share,
+    X,
+    Y,
+    begin_run,
+    build,
+    keep,
+    look_at_gradients,
+    train,
+)
 from wk_checkpoint import WandbModelCheckpoint, restore
 from wk_core.compat.keras.sharding import gather, is_sharded
 from wk_core.distribution import check_distribution
@@ -28,6 +39,8 @@ def main(directory: Path, run_id: str, coordinator: str, index: int) -> None:
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     train(directory, run_id, "epoch-{epoch}.keras", build, Share)
     report_from_all(f"{run_id}-shared")
+    with begin_run(f"{run_id}-gradients"):
+        look_at_gradients(Share())
     restore_from_the_server(directory, run_id)
     train_split(directory, f"{run_id}-split")
 
@@ -54,12 +67,14 @@ def train_split(directory: Path, run_id: str) -> None:
         (1, 2), ("batch", "model"), keras.distribution.list_devices()
     )
     layout = keras.distribution.LayoutMap(mesh)
-    layout[".*dense.*/kernel"] = (None, "model")
+    layout[".*dense.*/kernel"] = layout[".*hidden/kernel"] = (None, "model")
     keras.distribution.set_distribution(
         keras.distribution.ModelParallel(
             layout_map=layout, batch_dim_name="batch", auto_shard_dataset=False
         )
     )
+    with begin_run(f"{run_id}-gradients"):
+        look_at_gradients(X, Y, batch_size=BATCH)
     paths = [directory / run_id / name for name in ("model.keras", "model.h5")]
     model = wide_model()
     with begin_run(run_id, dir=directory):

@@ -5,7 +5,7 @@ import pytest
 
 from multi_process.checks import check_restored, check_run, runs
 from multi_process.processes import Launch, run_together
-from multi_process.training import EPOCHS, PROJECT, kept
+from multi_process.training import BATCH, EPOCHS, PROJECT, X, Y, kept, look_at_gradients
 from wandb_loopback import free_port
 from wandb_loopback.reading import column, read_path
 
@@ -22,7 +22,7 @@ def launch(directory, coordinator, index):
     return Launch("multi_process.jax_process", arguments, environment)
 
 
-def test_two_processes_are_one_training(reference, wandb_server, tmp_path):
+def test_two_processes_are_one_training(reference, wandb_server, tmp_path, offline_run, read_back):
     coordinator = f"127.0.0.1:{free_port()}"
     launches = [launch(tmp_path, coordinator, index) for index in range(2)]
     first, second = run_together(launches, tmp_path / "logs")
@@ -30,11 +30,26 @@ def test_two_processes_are_one_training(reference, wandb_server, tmp_path):
     assert "process 0 of 2 (JAX); it writes" in first
     assert "process 1 of 2 (JAX); it leaves it to process 0" in second
 
-    assert runs(wandb_server) == {"two", "two-shared", "two-split"}
+    watched = {"two-gradients", "two-split-gradients"}
+    assert runs(wandb_server) == {"two", "two-shared", "two-split", *watched}
     check_run(wandb_server, "two", reference)
     check_restored(tmp_path, "two", 2)
     saved = tmp_path.glob("*.keras")
     assert {path.name for path in saved} == {f"epoch-{1 + epoch}.keras" for epoch in range(EPOCHS)}
+
+    # The gradients are those of whole batches, whatever part of them a process has.
+    run = offline_run()
+    look_at_gradients(X, Y, batch_size=BATCH)
+    alone = read_back(run)
+    for run_id in watched:
+        together = read_path(f"{PROJECT}/{run_id}", wandb_server.url)
+        for name in ("grad_norm", "grad_norm_max"):
+            assert column(together, f"epoch/{name}") == pytest.approx(
+                alone.column(f"epoch/{name}"), rel=1e-4
+            )
+        for name in ("hidden.norm", "out/kernel.update_ratio"):
+            key = f"batch_gradients/{name}"
+            assert column(together, key) == pytest.approx(alone.column(key), rel=1e-3)
 
     # Restored from the server, in the process that has a run and in the one that has none.
     end = kept(tmp_path, "two-end", 0)

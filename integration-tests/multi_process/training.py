@@ -12,7 +12,7 @@ from wk_checkpoint import WandbModelCheckpoint, restore
 from wk_core.compat.keras.flavour import PyDataset, keras, values_of
 from wk_core.process import this_process
 from wk_eval import RegressionEval
-from wk_metrics import WandbMetricsLogger
+from wk_metrics import WandbGradientLogger, WandbMetricsLogger
 
 SAMPLES, BATCH = 64, 8
 BATCHES = SAMPLES // BATCH
@@ -32,9 +32,9 @@ def build() -> Any:
     model = keras.Sequential(
         [
             keras.Input((4,)),
-            layers.Dense(8, activation="relu", kernel_initializer=_weights(4, 8)),
+            layers.Dense(8, activation="relu", kernel_initializer=_weights(4, 8), name="hidden"),
             layers.BatchNormalization(trainable=False),
-            layers.Dense(1, kernel_initializer=_weights(8, 1)),
+            layers.Dense(1, kernel_initializer=_weights(8, 1), name="out"),
         ]
     )
     model.compile("adam", "mse", metrics=["mae"])
@@ -112,6 +112,13 @@ def callbacks(filepath: Path, *, save_weights_only: bool = False) -> list[Any]:
         RegressionEval((X[:6], Y[:6])),
         keras.callbacks.LearningRateScheduler(_rate),
     ]
+
+
+def look_at_gradients(*data: Any, batch_size: int | None = None) -> None:
+    """Trains while the gradients of the steps are looked at."""
+    logger = WandbGradientLogger(log_freq="batch", full_every=3, norms_every=1)
+    settings = {"batch_size": batch_size, "epochs": 2, "shuffle": False, "verbose": 0}
+    build().fit(*data, callbacks=[logger], **settings)
 
 
 def keep(directory: Path, name: str, model: Any) -> None:

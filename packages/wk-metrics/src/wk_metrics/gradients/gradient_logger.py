@@ -76,6 +76,10 @@ class WandbGradientLogger(PeriodicLogger):
             batch of an epoch is looked at, too. Defaults to 100.
         norms_every: The number of steps from one whose norms are taken to the next. Defaults to
             None: as many as cost at most 2 % of the time, or 0.5 ms a step.
+        accumulated: Whether to look at the mean gradients with which an optimizer with
+            `gradient_accumulation_steps` updates the weights, instead of at the gradients of each
+            batch. Then what is due is logged with the next update, and each step is looked at.
+            Defaults to False.
         batch_size: The number of samples in a batch, if `training_data` are arrays. Defaults to the
             batch size of `fit`, but to at least 512 if samples are vectors, which is faster.
         every: The number of epochs from one row of the gradients of `training_data` to the next,
@@ -87,8 +91,9 @@ class WandbGradientLogger(PeriodicLogger):
         TypeError: If `training_data` are of another kind, or can be iterated over only once.
         ValueError: If `training_data` have no samples, no end, or arrays of different lengths; if a
             number is below 1, or `log_freq` is not as above; if an argument belongs to the other
-            kind of gradients; when `fit` begins, if the gradients of `training_data` are asked for
-            and the model has no loss or no trainable weights, or if several processes share it.
+            kind of gradients, or has no effect. When `fit` begins, if another callback of it has
+            another `accumulated`; or if the gradients of `training_data` are asked for and the
+            model has no loss or no trainable weights, or several processes share it.
 
     Example:
         ```python
@@ -117,6 +122,7 @@ class WandbGradientLogger(PeriodicLogger):
         log_freq: LogFreq = "epoch",
         full_every: int = 100,
         norms_every: int | None = None,
+        accumulated: bool = False,
         batch_size: int | None = None,
         every: int = 1,
         run: wandb.Run | None = None,
@@ -130,15 +136,22 @@ class WandbGradientLogger(PeriodicLogger):
                 "log_freq": (log_freq, "epoch"),
                 "full_every": (full_every, 100),
                 "norms_every": (norms_every, None),
+                "accumulated": (accumulated, False),
             }
             of = "the training's steps"
         _check_left_out(others, of)
+        if accumulated and norms_every not in (None, 1):
+            raise ValueError(
+                "With `accumulated=True`, each step is looked at, and `norms_every` has no effect. "
+                f"Received: norms_every={norms_every!r}"
+            )
         self._training_data = training_data
         self._batch_size = batch_size
         self._settings = StepSettings(
             frequency=Frequency.parse(log_freq),
             full=Frequency(check_whole_number(full_every, "full_every", of="batches")),
             norms_every=_steps_or_none(norms_every),
+            accumulated=accumulated,
         )
         if training_data is not None:
             restore_default_hook(self, WandbGradientLogger, "on_train_batch_begin")

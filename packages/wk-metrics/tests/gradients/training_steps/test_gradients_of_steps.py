@@ -14,6 +14,7 @@ from wk_testing.versions import needs_multi_optimizer
 
 BACKEND = keras.backend.backend()
 BATCH, BATCHES, EPOCHS = 8, 6, 2
+ACCUMULATED = 3  # batches, by the settings that accumulate gradients
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(BATCH * BATCHES, 5)).astype("float32")
 TOKENS = RANDOM.integers(0, 9, (BATCH * BATCHES, 3))
@@ -115,11 +116,23 @@ def scaled(number):
     return keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(number), initial_scale=512.0)
 
 
-def divided(number):
-    parts = {"kernel": keras.optimizers.SGD(number, momentum=0.5)}
+def accumulating(**arguments):
+    return adam(gradient_accumulation_steps=ACCUMULATED, **arguments)
+
+
+def accumulating_and_scaled(number):
+    return keras.optimizers.LossScaleOptimizer(accumulating()(number), initial_scale=512.0)
+
+
+def divided(number, **arguments):
+    parts = {".*kernel": sgd(**arguments)(number)}
     return keras.optimizers.MultiOptimizer(
-        keras.optimizers.OptimizerMap(keras.optimizers.Adam(number), parts)
+        keras.optimizers.OptimizerMap(adam(**arguments)(number), parts)
     )
+
+
+def divided_and_accumulating(number):
+    return divided(number, gradient_accumulation_steps=ACCUMULATED)
 
 
 SETTINGS = {
@@ -130,7 +143,7 @@ SETTINGS = {
     "several_steps": (dense, adam(), {"steps_per_execution": 4}),
     "clipped": (dense, sgd(clipnorm=0.01), {}),
     "averaged": (dense, sgd(use_ema=True, ema_overwrite_frequency=3), {}),
-    "accumulated": (dense, adam(gradient_accumulation_steps=3), {}),
+    "accumulating": (dense, accumulating(), {}),
     "static_scale": (dense, sgd(loss_scale_factor=256.0), {}),
     "dynamic_scale": (half, scaled, {}),
     "frozen": (frozen, adam(), {}),
@@ -140,8 +153,23 @@ SETTINGS = {
     "own_step": (own_step, adam(), {}),
     "divided": (dense, divided, {}),
 }
+# Of these, the mean gradients of updates are looked at.
+MEANS = {
+    "means": (dense, accumulating(), {}),
+    "means_of_one": (dense, adam(), {}),
+    "means_with_jit": (dense, accumulating(clipnorm=0.01), {"jit_compile": True}),
+    "means_eager": (dense, accumulating(), {"run_eagerly": True}),
+    "means_of_several_steps": (dense, accumulating(), {"steps_per_execution": 2}),
+    "means_with_static_scale": (dense, accumulating(loss_scale_factor=256.0), {}),
+    "means_with_dynamic_scale": (half, accumulating_and_scaled, {}),
+    "means_of_an_embedding": (embedded, accumulating(), {}),
+    "means_of_a_frozen_model": (frozen, accumulating(), {}),
+    "means_of_parts": (dense, divided_and_accumulating, {}),
+}
+SETTINGS |= MEANS
 PLACES = {
-    "torch": {"with_jit", "several_steps", "embedding_with_jit"},  # Keras has none there
+    # Keras has no executions of several steps there, and compiling takes long: once is enough.
+    "torch": {"several_steps", "means_of_several_steps", "with_jit", "embedding_with_jit"},
     "jax": {"own_step"},  # is Keras' own there
 }
 
@@ -162,10 +190,10 @@ def trained(model, callbacks=()):
     return model
 
 
-def expected(model, batch):
-    """Differentiates the loss of one batch once more, in another way."""
+def expected(model, first, count):
+    """Differentiates the mean loss of batches once more, in another way."""
     x = TOKENS if model.input_shape[-1] == 3 else X
-    rows = slice(batch * BATCH, (batch + 1) * BATCH)
+    rows = slice(first * BATCH, (first + count) * BATCH)
     data = TrainingData((x[rows], Y[rows])).batches(BATCH)
     totals = differentiation_of(model).begin_pass()(data, 1.0)
     names = weight_names(model)
@@ -174,22 +202,35 @@ def expected(model, batch):
     return dict(zip(weights, map(np.asarray, arrays), strict=True))
 
 
+def updates_of_executions(setting, count):
+    """Yields the last batch of each execution with an update, and the batch of that update."""
+    stride = SETTINGS[setting][2].get("steps_per_execution", 1)
+    for first in range(0, BATCHES, stride):
+        batches = range(first, min(first + stride, BATCHES))
+        updates = [batch for batch in batches if (batch + 1) % count == 0]
+        if updates:
+            yield batches[-1], updates[-1]
+
+
 def settings():
     for name in SETTINGS:
         if name not in PLACES.get(BACKEND, ()):
-            yield pytest.param(name, marks=needs_multi_optimizer if name == "divided" else ())
+            is_divided = name in ("divided", "means_of_parts")
+            yield pytest.param(name, marks=needs_multi_optimizer if is_divided else ())
 
 
+# What `torch.compile` itself warns of.
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
 @pytest.mark.parametrize("setting", list(settings()))
 def test_right_and_without_effect(setting, offline_run, read_back):
+    arguments = {"norms_every": 1, "accumulated": setting in MEANS}
     run = offline_run()
-    still = trained(
-        model_of(setting, 0.0),
-        [WandbGradientLogger(log_freq="batch", full_every=1, norms_every=1, run=run)],
-    )
+    watching = WandbGradientLogger(log_freq="batch", full_every=1, run=run, **arguments)
+    still = trained(model_of(setting, 0.0), [watching])
     logged = read_back(run)
     run = offline_run()
-    watching = WandbGradientLogger(full_every=4, norms_every=1, run=run)
+    watching = WandbGradientLogger(full_every=4, run=run, **arguments)
     watched = trained(model_of(setting, 0.05), [watching])
     unwatched = trained(model_of(setting, 0.05))
 
@@ -199,16 +240,22 @@ def test_right_and_without_effect(setting, offline_run, read_back):
     assert vars(watched.optimizer).keys() == vars(unwatched.optimizer).keys()
 
     rows = logged.rows("batch/grad_norm")
-    stride = SETTINGS[setting][2].get("steps_per_execution", 1)
-    batches = [min(first + stride, BATCHES) - 1 for first in range(0, BATCHES, stride)]
-    steps = [epoch * BATCHES + batch for epoch in range(EPOCHS) for batch in batches]
+    count = ACCUMULATED if setting in MEANS and setting != "means_of_one" else 1
+    executions = list(updates_of_executions(setting, count))
+    steps = [epoch * BATCHES + last for epoch in range(EPOCHS) for last, _ in executions]
     assert [row["batch/batch_step"] for row in rows] == steps
-    tolerance = 2e-3 if setting == "dynamic_scale" else 1e-5
-    for row, batch in zip(rows, batches, strict=False):
-        gradients = expected(still, batch)
+    tolerance = 2e-3 if setting.endswith("dynamic_scale") else 1e-5
+    pairs = list(zip(rows, executions, strict=False))
+    if setting == "means_of_one":  # only after the first step it is known what comes next
+        pairs = pairs[1:]
+    for row, (last, update) in pairs:
+        gradients = expected(still, update + 1 - count, count)
         norm = np.sqrt(sum(np.square(each, dtype="float64").sum() for each in gradients.values()))
         assert row["batch/grad_norm"] == pytest.approx(norm, rel=tolerance)
         histograms = logged_histograms(row)
+        if last != update:
+            assert not histograms
+            continue
         assert {f"batch_gradients/{name}.gradient" for name in gradients} == set(histograms)
         if tolerance > 1e-5:
             continue

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import wandb
 
-from wk_metrics import WandbGradientLogger, WandbMetricsLogger
+from wk_metrics import WandbDivergenceGuard, WandbGradientLogger, WandbMetricsLogger
 from wk_metrics.gradients.training_steps.pace import Pace
 from wk_metrics.gradients.training_steps.train_function import WatchedTrainFunction
 from wk_testing.resuming import same, values
@@ -63,6 +63,52 @@ def test_full_looks_are_where_they_are_asked_for(offline_run, read_back):
 
     assert steps("batch_gradients/last/kernel.update_ratio") == [0, 5, 10, 11]
     assert steps("batch/grad_norm") == [0, 2, 4, 5, 6, 8, 10, 11]
+
+
+def test_what_is_due_between_updates_comes_with_the_next_one(offline_run, read_back):
+    run = offline_run()
+    optimizer = keras.optimizers.Adam(gradient_accumulation_steps=3)
+    logger = WandbGradientLogger(log_freq=4, full_every=4, accumulated=True)
+    fit(small_model(optimizer), logger, WandbDivergenceGuard())
+    logged = read_back(run)
+    rows = logged.rows("batch/grad_norm")
+    # Batches 0, 4, 8 are due, and weights are updated at 2, 5, 8, 11.
+    assert [row["batch/batch_step"] for row in rows] == [2, 5, 8]
+    assert all("batch_gradients/last/kernel.update_ratio" in row for row in rows)
+    assert all(row["batch_gradients/last/kernel.update_ratio"] > 0 for row in rows)
+    assert [row["epoch/epoch"] for row in logged.rows("epoch/grad_norm")] == [0, 1]
+
+
+def test_an_epoch_without_an_update_has_no_row(offline_run, read_back, monkeypatch):
+    said = []
+    monkeypatch.setattr(wandb, "termwarn", said.append)
+    run = offline_run()
+    optimizer = keras.optimizers.Adam(gradient_accumulation_steps=8)  # an epoch has 6 steps
+    fit(small_model(optimizer), WandbGradientLogger(accumulated=True))
+    assert [row["epoch/epoch"] for row in read_back(run).rows("epoch/grad_norm")] == [1]
+    assert said == []
+
+
+def test_steps_that_overflow_are_counted_between_updates_too(offline_run, read_back):
+    run = offline_run()
+    inner = keras.optimizers.SGD(0.01, gradient_accumulation_steps=2)
+    optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=2.0**127)
+    logger = WandbGradientLogger(log_freq="batch", full_every=1, accumulated=True)
+    fit(small_model(optimizer), logger)
+    logged = read_back(run)
+    skipped = int(sum(logged.column("epoch/grad_skipped_steps")))
+    rows = logged.rows("batch/grad_norm")
+    assert skipped > 0
+    assert len(rows) == (12 - skipped) // 2
+    assert all("batch_gradients/last/kernel.update_ratio" in row for row in rows)
+    assert all(np.isfinite(row["batch/grad_norm"]) for row in rows)
+
+
+def test_loggers_of_a_fit_look_at_the_same_gradients(offline_run):
+    offline_run()
+    loggers = [WandbGradientLogger(), WandbGradientLogger(accumulated=True)]
+    with pytest.raises(ValueError, match="must have the same `accumulated`"):
+        fit(small_model(), *loggers)
 
 
 def test_norms_that_cost_too_much_are_thinned_out(offline_run, read_back, monkeypatch):
@@ -425,6 +471,8 @@ def test_a_checkpoint_on_the_way_is_the_same(offline_run, tmp_path):
         ({"every": 2}, "`every` belongs to"),
         ({"full_every": 0}, "`full_every` must be a whole number of batches, 1 or more"),
         ({"norms_every": 1.5}, "`norms_every` must be a whole number of steps"),
+        ({"norms_every": 2, "accumulated": True}, "each step is looked at"),
+        ({"training_data": (X, Y), "accumulated": True}, "`accumulated` belongs to"),
         ({"log_freq": "step"}, "`log_freq` must be"),
     ],
 )

@@ -20,8 +20,6 @@ from wk_metrics.gradients.training_steps.summary import EpochGradients, Names, b
 from wk_metrics.gradients.training_steps.train_function import WatchedTrainFunction
 from wk_metrics.weights.weight_names import layer_names, weight_names
 
-_NORMS: Final = Detail()
-_FULL: Final = Detail(full=True)
 # How many executions are read from the device together.
 _BLOCK: Final = 32
 
@@ -35,11 +33,24 @@ class StepSettings:
         full: Which batches are looked at in full, besides the last of each epoch.
         norms_every: The number of steps from one whose norms are taken to the next; None for as
             few as cost little.
+        accumulated: Whether an optimizer that accumulates gradients is looked at when it updates
+            the weights.
     """
 
     frequency: Frequency
     full: Frequency
     norms_every: int | None
+    accumulated: bool
+
+    @property
+    def norms_detail(self) -> Detail:
+        """What is taken of most steps."""
+        return Detail(accumulated=self.accumulated)
+
+    @property
+    def full_detail(self) -> Detail:
+        """What is taken of steps that are looked at in full."""
+        return Detail(accumulated=self.accumulated, full=True)
 
 
 class StepSession:
@@ -81,6 +92,8 @@ class StepSession:
             self._say("its steps are not run by Keras' `fit`")
         elif workers_strategy(model) is not None:
             self._say("several TensorFlow workers train the model")
+        elif self._settings.accumulated and replicas_strategy(model) is not None:
+            self._say("each of several replicas of the model accumulates gradients of its own")
         else:
             self._fit = _Fit(self._run, self._settings, self._name, model, params, self._say)
 
@@ -120,8 +133,6 @@ class StepSession:
 class _Fit:
     """Looks at the steps of one `fit`: a `Watcher`."""
 
-    details: Sequence[Detail] = (_NORMS, _FULL)
-
     def __init__(
         self,
         run: wandb.Run,
@@ -132,6 +143,7 @@ class _Fit:
         say: Callable[[str], None],
     ) -> None:
         self._settings = settings
+        self.details: Sequence[Detail] = (settings.norms_detail, settings.full_detail)
         self._name = name
         self._model = model
         self._say = say
@@ -139,11 +151,16 @@ class _Fit:
         self._rows = AsyncLogger(run, name)
         # A norm of all replicas' gradients takes traffic between them.
         self._takes_norms = replicas_strategy(model) is None
-        # Processes that train together have to take the same steps.
-        self._every = 1 if this_process().count > 1 else settings.norms_every
+        # Processes that train together have to take the same steps, and an optimizer that
+        # accumulates gradients updates the weights in few steps, known only when they are taken.
+        takes_each = this_process().count > 1 or settings.accumulated
+        self._every = 1 if takes_each else settings.norms_every
         self._knows_pace = False
         self._epoch = (0, 0)
         self._waiting: list[Record] = []
+        self._full_is_due = False
+        self._row_is_due = False
+        self._last: Record | None = None
         self._names: dict[str, Names] = {}
         self._summaries: dict[str, EpochGradients] = {}
         self._function = WatchedTrainFunction.of(model, self._every)
@@ -152,6 +169,7 @@ class _Fit:
     def begin_epoch(self, epoch: int, number: int) -> None:
         """Begins an epoch."""
         self._epoch = epoch, number
+        self._full_is_due = False
 
     def begin_batch(self, first: int) -> None:
         """Announces an execution."""
@@ -161,9 +179,12 @@ class _Fit:
 
     def wanted(self, first: int) -> Detail | None:
         """Returns what to take in an execution."""
-        if self._batches.is_last or self._settings.full.is_due(*self._batches.span(first)):
-            return _FULL
-        return _NORMS if self._takes_norms else None
+        span = self._batches.span(first)
+        self._full_is_due |= self._batches.is_last or self._settings.full.is_due(*span)
+        if self._full_is_due and self._ends_with_update(span):
+            self._full_is_due = self._settings.accumulated  # until it is seen to be there
+            return self._settings.full_detail
+        return self._settings.norms_detail if self._takes_norms else None
 
     def take(self, record: Record) -> None:
         """Takes what is known of an execution; logs its row if it is due."""
@@ -171,9 +192,15 @@ class _Fit:
         for updates in record.updates:
             self._name_weights(updates)
         self._say_pace()
-        if self._settings.frequency.is_due(*span):
+        if self._settings.accumulated:
+            self._last = record
+            if self._full_is_due:
+                looks = [updates.of_means.has_full_look for updates in record.updates]
+                self._full_is_due = not any(looks)
+        is_due = self._settings.frequency.is_due(*span)
+        if is_due or (self._settings.accumulated and self._settings.frequency.every is not None):
             self._flush()
-            self._rows.log(partial(self._row, record, span[1]))
+            self._rows.log(partial(self._row, record, span[1], is_due=is_due))
         else:
             self._waiting.append(record)
             if len(self._waiting) >= _BLOCK:
@@ -203,28 +230,48 @@ class _Fit:
         for record in records:
             self._add(record)
 
+    def _updates(self, record: Record) -> Sequence[Updates]:
+        """Returns the updates that are logged."""
+        if not self._settings.accumulated:
+            return record.updates
+        return [updates.of_means for updates in record.updates]
+
+    def _ends_with_update(self, span: tuple[int, int]) -> bool:
+        """Returns whether the last step of an execution updates the weights, as far as is known."""
+        if not self._settings.accumulated:
+            return True
+        last = self._last.updates if self._last is not None else []
+        steps = span[1] - span[0] + 1
+        return any(updates.of_means.move_after(steps) for updates in last)
+
     def _add(self, record: Record) -> None:
-        for updates in record.updates:
+        for updates in self._updates(record):
             place = updates.watched.place
             summary = self._summaries.setdefault(place, EpochGradients(self._names[place]))
             summary.add(updates)
 
-    def _row(self, record: Record, last: int) -> dict[str, Any]:
+    def _row(self, record: Record, last: int, *, is_due: bool) -> dict[str, Any]:
+        """Returns the row of a batch that is due; else of the first update after one."""
         self._add(record)
+        self._row_is_due |= is_due
+        if not self._row_is_due:
+            return {}
         row: dict[str, Any] = {}
-        for updates in record.updates:
+        for updates in self._updates(record):
             row |= batch_entries(self._names[updates.watched.place], updates)
-        return {"batch/batch_step": last, **row} if row else {}
+        if not row:
+            return {}
+        self._row_is_due = False
+        return {"batch/batch_step": last, **row}
 
     def _epoch_row(self, number: int) -> dict[str, Any]:
         summaries, self._summaries = self._summaries, {}
         row: dict[str, Any] = {}
         for summary in summaries.values():
             row |= summary.entries()
-        if not row:
+        if not any(summary.steps for summary in summaries.values()):
             self._say("no gradients reach a Keras optimizer in its steps")
-            return {}
-        return {"epoch/epoch": number, **row}
+        return {"epoch/epoch": number, **row} if row else {}
 
     def _say_pace(self) -> None:
         pace = self._function.pace

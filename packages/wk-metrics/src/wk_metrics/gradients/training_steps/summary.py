@@ -89,7 +89,7 @@ class FullLook:
 
     def add(self, updates: Updates) -> None:
         """Adds the last of the updates, where it was looked at in full."""
-        if not (updates.detail.full and len(updates.norms)):
+        if not updates.has_full_look:
             return
         there = updates.norms[-1] != ABSENT
         least, largest, others = updates.extremes.T
@@ -120,6 +120,9 @@ class EpochGradients:
 
     Args:
         names: The names of its weights.
+
+    Attributes:
+        steps: How many steps were looked at.
     """
 
     def __init__(self, names: Names) -> None:
@@ -128,15 +131,17 @@ class EpochGradients:
         self._layers: list[npt.NDArray[np.float64]] = []
         self._not_finite = 0
         self._skips = False
+        self.steps = 0
         self._full = FullLook(names)
 
     def add(self, updates: Updates) -> None:
         """Adds the updates of an execution."""
         self._skips = updates.watched.skips
+        self.steps += updates.steps
         finite = np.isfinite(updates.global_norms)
         self._norms += updates.global_norms[finite].tolist()
         self._layers.append(self.names.layer_norms(updates.norms[finite]))
-        self._not_finite += int((~finite).sum())
+        self._not_finite += updates.steps_not_finite
         self._full.add(updates)
 
     def entries(self) -> dict[str, Any]:
@@ -167,7 +172,7 @@ def batch_entries(names: Names, updates: Updates) -> dict[str, Any]:
     if updates.watched.skips and not np.isfinite(norm):
         return {}
     row: dict[str, Any] = {names.number("batch", "grad_norm"): norm}
-    if updates.detail.full:
+    if updates.has_full_look:
         (norms,) = names.layer_norms(updates.norms[-1:])
         for layer, value in zip(names.own_layers, norms, strict=True):
             if value != ABSENT:

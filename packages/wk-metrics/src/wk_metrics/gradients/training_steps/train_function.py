@@ -86,8 +86,16 @@ class WatchedTrainFunction:
         return present
 
     def add(self, watcher: Watcher) -> None:
-        """Adds a watcher."""
+        """Adds a watcher.
+
+        Raises:
+            ValueError: If it wants to look in full at other gradients than those before it.
+        """
         self._watchers.append(watcher)
+        full = [detail for each in self._watchers for detail in each.details if detail.full]
+        if len({detail.accumulated for detail in full}) > 1:
+            self.remove(watcher)
+            raise ValueError("All callbacks of a `fit` must have the same `accumulated`.")
 
     def remove(self, watcher: Watcher) -> None:
         """Removes a watcher; without any, the model gets its own train function back."""

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from wk_core.compat.keras.accumulation import accumulation_in_step, accumulation_steps
 from wk_core.compat.keras.flavour import scale_in_step, skips_overflows, steps_per_execution
 from wk_core.compat.keras.saved_objects import trained_variables
 from wk_core.compat.keras.train_function import (
@@ -112,11 +113,12 @@ class _Observer:
         self._detail = detail
         self._needs_weights = detail.full or detail.weight_norms
         self._rows = WeightRows(trained_variables(optimizer))
-        self._watched = Watched(place, self._rows.weights, skips_overflows(optimizer))
+        self._watched = Watched(
+            place, self._rows.weights, skips_overflows(optimizer), accumulation_steps(optimizer)
+        )
         self._apply = optimizer.stateless_apply
         width = len(self._rows.weights)
-        columns = 1 + width * (2 if detail.weight_norms else 1)
-        shapes = {"steps": (steps_per_execution(model), columns)}
+        shapes = {"steps": (steps_per_execution(model), detail.columns(width))}
         if detail.full:
             shapes |= {"extremes": (width, 3), "counts": (width, BINS), "moved": (width, 2)}
         self._names = list(shapes)
@@ -161,16 +163,24 @@ class _Observer:
             mapping = zip(self._optimizer.variables, optimizer_variables, strict=True)
             with keras.StatelessScope(state_mapping=list(mapping)):
                 scale = scale_in_step(self._optimizer)
+                left, sums = self._accumulated()
             before = list(trainable_variables) if self._needs_weights else []
-            values = grads, before, list(result[0]) if self._detail.full else []
+            after = list(result[0]) if self._detail.full else []
             # Else XLA may fuse the statistics into the step, and round that differently.
-            values, scale = jax.lax.optimization_barrier(  # type: ignore[no-untyped-call]
-                (values, scale)
+            values = jax.lax.optimization_barrier(  # type: ignore[no-untyped-call]
+                (grads, before, after, scale, left, sums)
             )
-            self._state = self._compiled_look(self._state, *values, scale)
+            self._state = self._compiled_look(self._state, *values)
         except Exception as error:
             self.error = error
         return result
+
+    def _accumulated(self) -> tuple[Any, list[Any]]:
+        """Returns the steps left until the weights are moved, and the sums of their gradients."""
+        found = accumulation_in_step(self._optimizer) if self._detail.accumulated else None
+        if found is None:
+            return 0, []
+        return found.left, [found.sums[id(weight)] for weight in self._rows.weights]
 
     def _look(
         self,
@@ -179,6 +189,8 @@ class _Observer:
         before: list[Any],
         after: list[Any],
         scale: Any,
+        left: Any,
+        sums: list[Any],
     ) -> list[Any]:
         rows, gradients, _ = self._rows.given(gradients, self._rows.weights)
         values = [numerics.values_of(each, scale) for each in gradients]
@@ -189,9 +201,16 @@ class _Observer:
             before = [before[row] for row in rows]
         if self._detail.weight_norms:
             row.append(numerics.placed(numerics.norms(before), rows, width))
-        steps = jnp.concatenate([state[0][1:], jnp.concatenate(row)[None]])
+        if self._detail.accumulated:
+            if sums:
+                steps = self._watched.accumulation_steps
+                pairs = zip(values, (sums[row] for row in rows), strict=True)
+                values = [(value + total) / steps for value, total in pairs]
+                norms = numerics.norms(values)
+            row += [jnp.full(1, left, jnp.float32), numerics.placed(norms, rows, width)]
+        taken = jnp.concatenate([state[0][1:], jnp.concatenate(row)[None]])
         if not self._detail.full:
-            return [steps]
+            return [taken]
         after = [after[row] for row in rows]
         moved = numerics.norms([new - old for new, old in zip(after, before, strict=True)])
         full = (
@@ -199,7 +218,7 @@ class _Observer:
             jnp.stack([numerics.counts(each) for each in values]),
             jnp.stack([moved, numerics.norms(before)], 1),
         )
-        return [steps, *(numerics.placed(each, rows, width) for each in full)]
+        return [taken, *(numerics.placed(each, rows, width) for each in full)]
 
 
 RUNTIME_ERRORS: Final[tuple[type[Exception], ...]] = (jax.errors.JaxRuntimeError,)

@@ -4,7 +4,13 @@ import abc
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from wk_core.compat.keras.accumulation import (
+    Accumulation,
+    accumulation_in_step,
+    accumulation_steps,
+)
 from wk_core.compat.keras.flavour import skips_overflows
+from wk_core.compat.keras.optimizers import build_optimizer
 from wk_core.compat.keras.saved_objects import trained_variables
 from wk_core.compat.keras.train_function import (
     Shadow,
@@ -49,6 +55,8 @@ class Observer(abc.ABC):
         if self.error is not None:
             return update()
         try:
+            if self._detail.accumulated:  # what it adds up in is there from its first step on
+                build_optimizer(self.optimizer, weights)
             rows = self._rows or self._begin(trained_variables(self.optimizer) or weights)
             given = rows.given(gradients, weights)
             before = self._look(given) if given.rows else None
@@ -71,8 +79,17 @@ class Observer(abc.ABC):
         """
         if self._rows is None or (tensors := self._tensors(detail)) is None:
             return None
-        watched = Watched(self._place, self._rows.weights, skips_overflows(self.optimizer))
+        watched = Watched(
+            self._place,
+            self._rows.weights,
+            skips_overflows(self.optimizer),
+            accumulation_steps(self.optimizer),
+        )
         return Updates(watched, detail, tensors)
+
+    def _accumulation(self) -> Accumulation | None:
+        """Returns what the optimizer has accumulated, where it is taken and there is some."""
+        return accumulation_in_step(self.optimizer) if self._detail.accumulated else None
 
     @abc.abstractmethod
     def clear(self) -> None:

@@ -122,8 +122,7 @@ class _Observer(Observer):
 
     def _make_state(self, width: int) -> None:
         self._width = width
-        columns = 1 + width * (2 if self._detail.weight_norms else 1)
-        shapes = {"steps": (self._steps, columns)}
+        shapes = {"steps": (self._steps, self._detail.columns(width))}
         if self._detail.full:
             shapes |= {"extremes": (width, 3), "counts": (width, BINS), "moved": (width, 2)}
         kind: dict[str, Any] = {}
@@ -144,12 +143,24 @@ class _Observer(Observer):
             after = self._state["steps"].read_value()
             gradients = [looked_at(each, after) for each in gradients]
         scale = scale_in_step(self.optimizer)
-        values = [numerics.values_of(each, scale, with_xla=self._with_xla) for each in gradients]
+        is_dense = self._with_xla or self._detail.accumulated
+        values = [numerics.values_of(each, scale, is_dense=is_dense) for each in gradients]
         norms = self._norms([each.present for each in values])
         row = [[1.0], self._placed(norms, given)]
         if self._detail.weight_norms:
             weights = [_flat(weight) for weight in given.weights]
             row.append(self._placed(self._norms(weights), given))
+        if self._detail.accumulated:
+            left = 0.0
+            if (accumulation := self._accumulation()) is not None:
+                left = tf.cast(accumulation.left, tf.float32)
+                sums = [_flat(accumulation.sums[id(weight)]) for weight in given.weights]
+                values = [
+                    numerics.mean(*each, accumulation.steps)
+                    for each in zip(values, sums, strict=True)
+                ]
+                norms = self._norms([each.present for each in values])
+            row += [[left], self._placed(norms, given)]
         steps = self._state["steps"]
         steps.assign(tf.concat([steps.read_value()[1:], [tf.concat(row, 0)]], 0))
         if not self._detail.full:

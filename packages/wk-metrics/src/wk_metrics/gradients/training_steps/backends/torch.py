@@ -62,6 +62,15 @@ class _Observer(Observer):
         row = [torch.ones(1, device=norms.device), self._placed(norms, given)]
         if self._detail.weight_norms:
             row.append(self._placed(numerics.norms(weights), given))
+        if self._detail.accumulated:
+            left = torch.zeros(1, device=norms.device)
+            if (accumulation := self._accumulation()) is not None:
+                left = left + accumulation.left
+                sums = [accumulation.sums[id(weight)] for weight in given.weights]
+                pairs = zip(values, sums, strict=True)
+                values = [(value + total) / accumulation.steps for value, total in pairs]
+                norms = numerics.norms(values)
+            row += [left, self._placed(norms, given)]
         self._steps.append(torch.cat(row))
         if not self._detail.full:
             return weights

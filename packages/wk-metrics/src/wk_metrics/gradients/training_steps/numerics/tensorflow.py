@@ -23,17 +23,25 @@ class Values(NamedTuple):
     absent: Any
 
 
-def values_of(gradient: Any, scale: Any, *, with_xla: bool) -> Values:
-    """Returns the values of a gradient over their scale; repeated rows of an embedding added up."""
+def values_of(gradient: Any, scale: Any, *, is_dense: bool) -> Values:
+    """Returns the values of a gradient over their scale; repeated rows of an embedding added up.
+
+    They are all there if it `is_dense`: XLA has no shapes that depend on values.
+    """
     if not isinstance(gradient, tf.IndexedSlices):
         return Values(_flat(gradient, scale), 0)
-    if with_xla:  # has no shapes that depend on values
+    if is_dense:
         return Values(_flat(tf.convert_to_tensor(gradient), scale), 0)
     rows, place = tf.unique(gradient.indices)
     summed = tf.math.unsorted_segment_sum(gradient.values, place, tf.size(rows))
     present = _flat(summed, scale)
     size = tf.reduce_prod(tf.cast(gradient.dense_shape, tf.int32))
     return Values(present, size - tf.size(present))
+
+
+def mean(values: Values, total: Any, steps: int) -> Values:
+    """Returns the mean of a gradient and of those that were added up, in all of so many steps."""
+    return Values((values.present + total) / steps, 0)
 
 
 def norms(tensors: Sequence[Any], *, with_xla: bool) -> Any:

@@ -2,10 +2,10 @@
 
     uv run examples/resume.py
 
-Three processes train the same network, offline. The first one kills itself in the middle of an
-epoch. The second one restores the last checkpoint of the first and trains to the end. The third one
-trains without an interruption. The script then compares what the second and the third have arrived
-at, weights and optimizer state, bit for bit.
+Three processes train the same network, offline, by the same lines. The first one kills itself in the
+middle of an epoch. The second one has the same run, so it goes on from the last checkpoint of the
+first and trains to the end. The third one trains without an interruption. The script then compares
+what the second and the third have arrived at, weights and optimizer state, bit for bit.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import numpy as np
 import wandb
 from sklearn.datasets import load_digits
 
-from wk_checkpoint import WandbModelCheckpoint, restore
+from wk_checkpoint import WandbModelCheckpoint
 from wk_metrics import WandbMetricsLogger
 
 EPOCHS = 12
@@ -40,9 +40,7 @@ def main() -> None:
             run_all(arguments.die_after)
         case "killed":
             train(arguments.run_id, [Die(arguments.die_after)])
-        case "resumed":
-            go_on(arguments.run_id)
-        case "uninterrupted":
+        case "resumed" | "uninterrupted":
             train(arguments.run_id)
 
 
@@ -96,7 +94,8 @@ def check(status: int) -> None:
 
 
 def train(run_id: str, more_callbacks: list[keras.callbacks.Callback] | None = None) -> None:
-    """Trains from the beginning."""
+    """Trains to the end, from the last checkpoint of the run if it has one."""
+    # The same id makes it the same run.
     with wandb.init(project="wk-resume", id=run_id, mode="offline"):
         model = build_model()
         callbacks = [*build_callbacks(run_id), *(more_callbacks or [])]
@@ -104,34 +103,17 @@ def train(run_id: str, more_callbacks: list[keras.callbacks.Callback] | None = N
         keep_end(model, run_id)
 
 
-def go_on(run_id: str) -> None:
-    """Trains on from the last checkpoint of a run."""
-    # The same id makes it the same run.
-    with wandb.init(project="wk-resume", id=run_id, mode="offline"):
-        model = build_model()
-        callbacks = build_callbacks(run_id)
-        state = restore(model, "latest", callbacks=callbacks)
-        print(f"It stands at epoch {state.initial_epoch}, batch {state.batch}.", flush=True)
-        digits = Digits(state.initial_epoch)
-        state.fit(model, digits, epochs=EPOCHS, callbacks=callbacks, **FIT)
-        keep_end(model, run_id)
-
-
 FIT: dict[str, Any] = {"shuffle": False, "verbose": 0}  # `Digits` has an order of its own
 
 
 class Digits(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
-    """Scanned digits in an order that is a function of the epoch.
+    """Scanned digits in another order in each epoch."""
 
-    Args:
-        epoch: The epoch to begin with.
-    """
-
-    def __init__(self, epoch: int = 0) -> None:
+    def __init__(self) -> None:
         super().__init__()
         images, self._labels = load_digits(return_X_y=True)
         self._images = images.reshape(-1, 8, 8, 1).astype("float32") / 16
-        self._epoch = epoch
+        self._epoch = 0
 
     def __len__(self) -> int:
         """Returns the number of batches."""
@@ -188,7 +170,9 @@ def build_callbacks(run_id: str) -> list[keras.callbacks.Callback]:
     return [
         WandbMetricsLogger("batch"),
         keras.callbacks.ReduceLROnPlateau("loss", patience=1, factor=0.5, min_delta=0.02),
-        WandbModelCheckpoint(DIRECTORY / f"{run_id}.keras", "loss", save_freq=SAVE_FREQ),
+        WandbModelCheckpoint(
+            DIRECTORY / f"{run_id}.keras", "loss", save_freq=SAVE_FREQ, resume="auto"
+        ),
     ]
 
 

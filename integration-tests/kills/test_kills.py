@@ -35,6 +35,15 @@ def test_a_dozen_kills():
     assert [int(row[2]) for row in ours] == [4, 4, 4]
 
 
+@pytest.mark.slow
+def test_a_training_that_goes_on_by_itself_after_a_dozen_kills():
+    script = "from kills.resuming import main; main()"
+    tests = str(Path(__file__).parents[1])
+    campaign = run_script(script, "--kills", "12", PYTHONPATH=tests)
+    assert campaign.returncode == 0, campaign.stdout + campaign.stderr
+    assert "the same as a training that was left in peace" in campaign.stdout
+
+
 def saved(model: Any, path: Path) -> Path:
     """Saves a counting model, after a step."""
     weights_only = path.name.endswith(".weights.h5")

@@ -59,6 +59,8 @@ class CheckpointStep:
         logs: Keras' logs: metrics by name.
         epoch_of_fit: Keras' number of the epoch; None if it equals `epoch`.
         epoch_of_model: The number of the epoch in the model's training; None if it equals `epoch`.
+        random_of_epoch: The state of the random generators when the data of the epoch began to be
+            iterated over; None at the end of the epoch.
     """
 
     epoch: int
@@ -67,6 +69,7 @@ class CheckpointStep:
     logs: Mapping[str, float] = field(default_factory=dict)
     epoch_of_fit: int | None = None
     epoch_of_model: int | None = None
+    random_of_epoch: Mapping[str, Any] | None = None
 
     @property
     def alias(self) -> str:

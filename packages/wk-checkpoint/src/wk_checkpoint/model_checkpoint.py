@@ -11,6 +11,7 @@ from wk_checkpoint.formats import format_for
 from wk_checkpoint.monitor import Monitor
 from wk_checkpoint.ongoing_fit import OngoingFit
 from wk_checkpoint.progress import Progress
+from wk_checkpoint.resumption import checked_resume
 from wk_checkpoint.retention import LocalFiles, Retention
 from wk_checkpoint.schedule import BatchInterval, checked_save_freq
 from wk_checkpoint.session import CheckpointSession, Settings, await_fit
@@ -72,6 +73,10 @@ class WandbModelCheckpoint(RunCallback, keras.callbacks.ModelCheckpoint):  # typ
         preemption: Whether SIGTERM ends training at the end of the batch, with a checkpoint, the
             run marked as preempting, and exit status 75. Keras then calls batch hooks
             synchronously. Defaults to False.
+        resume: The checkpoint with which the first `fit` of this callback goes on, with the state
+            of all its callbacks, also within an epoch: `"auto"` for the run's latest if there is
+            one, `"must"` for the latest, or any that `restore` takes. Without a run, and in several
+            processes, the latest is the file at `filepath`. Needs Keras 3. Defaults to None: none.
 
     In a training with several processes, one of them saves and logs (`wk_core.process`). The
     others need no run and write nothing; if only all processes together can read the model, they
@@ -83,6 +88,7 @@ class WandbModelCheckpoint(RunCallback, keras.callbacks.ModelCheckpoint):  # typ
         TypeError: If `options` are for another writer.
         MissingTensorFlowError: If TensorFlow is needed, but not installed.
         FileExistsError: If `filepath` holds something else than a checkpoint.
+        FileNotFoundError: When `fit` begins, if `resume` names a checkpoint that there is not.
 
     Example:
         ```python
@@ -124,6 +130,7 @@ class WandbModelCheckpoint(RunCallback, keras.callbacks.ModelCheckpoint):  # typ
         when_busy: Literal["wait", "skip"] = "wait",
         retention: Retention | None = None,
         preemption: bool = False,
+        resume: str | os.PathLike[str] | None = None,
     ) -> None:
         filepath = os.fspath(filepath)
         check_choice(mode, "mode", ("auto", "min", "max"))
@@ -157,6 +164,7 @@ class WandbModelCheckpoint(RunCallback, keras.callbacks.ModelCheckpoint):  # typ
             background=background,
             skip_when_busy=when_busy == "skip",
             preemption=preemption,
+            resume=checked_resume(resume),
             continue_epochs=self._epochs_go_on,
         )
         self._progress = Progress(

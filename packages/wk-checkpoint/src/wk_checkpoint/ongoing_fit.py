@@ -28,6 +28,8 @@ class OngoingFit:
         epochs: The numbers of its epochs.
         interval: The interval between checkpoints in batches; None if they are due by epochs.
         epoch: Keras' number of the present epoch.
+        random_of_epoch: The state of the random generators when its batches begin; None if no
+            checkpoint is taken within an epoch.
         find_last: Returns the number of the last batch that is trained, from Keras' number.
         last_batch: The number of the last batch of that epoch, and Keras' logs; None at its begin.
         pending: The checkpoint that is saved after the hooks of all other callbacks.
@@ -43,6 +45,7 @@ class OngoingFit:
     epochs: EpochCount
     interval: BatchInterval | None
     epoch: int = 0
+    random_of_epoch: Mapping[str, Any] | None = None
     find_last: Callable[[int], int] = int
     last_batch: tuple[int, Mapping[str, Any] | None] | None = None
     pending: Checkpoint | None = None

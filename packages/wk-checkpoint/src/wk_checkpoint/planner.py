@@ -96,11 +96,12 @@ class CheckpointPlanner:
         """Decides at the end of a batch, by Keras' number."""
         fit = self.fit
         batch = fit.find_last(batch)
+        # Those of the epoch that a restored training has skipped.
+        trained_before = getattr(fit.caller, "trained_before", 0)
         if fit.steps is not None:
             # With several batches an execution Keras counts past the last one of an epoch.
-            trained_before = getattr(fit.caller, "trained_before", 0)
             batch = min(batch, fit.steps - trained_before - 1)
-        fit.last_batch, fit.last_end = (self._progress.first_batch + batch, logs), None
+        fit.last_batch, fit.last_end = (trained_before + batch, logs), None
         is_due = fit.interval is not None and fit.interval.is_due_after(batch)
         if is_due or self.is_preempted:
             self._decide(fit, *fit.last_batch)
@@ -122,7 +123,6 @@ class CheckpointPlanner:
         """
         fit = self.fits.at_epoch() or self.fit
         fit.epoch, fit.last_batch = epoch, None
-        self._progress.first_batch = 0
         fit.epochs.end(epoch)
         if self._progress.interval is None or self._preemption is not None:
             self._decide(fit, None, logs, best_by=best_by)
@@ -196,4 +196,5 @@ class CheckpointPlanner:
             numbers_in(logs or {}),
             epoch_of_fit=fit.epoch,
             epoch_of_model=numbers["model"],
+            random_of_epoch=None if batch is None else fit.random_of_epoch,
         )

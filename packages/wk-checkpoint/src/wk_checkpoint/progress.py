@@ -18,9 +18,6 @@ class Progress:
         monitor: The comparison of the monitored metric.
         interval: The interval between checkpoints in batches; None if they are due by epochs.
         files: The files to which a retention rule applies; None without a rule.
-
-    Attributes:
-        first_batch: The number of batches that a restored training skips in its first epoch.
     """
 
     def __init__(
@@ -29,7 +26,6 @@ class Progress:
         self.monitor = monitor
         self.interval = interval
         self.files = files
-        self.first_batch = 0
         self._resumed_epochs: Mapping[str, int] = {}
 
     def take_resumed_epochs(self) -> Mapping[str, int]:
@@ -43,7 +39,6 @@ class Progress:
         return {
             "has_seen": self.monitor.has_seen,
             "epochs": {} if fit is None else fit.epochs.state(),
-            "next_batch": 0 if fit is None or fit.last_batch is None else fit.last_batch[0] + 1,
             "since_last": None if interval is None else interval.since_last,
             "files": None if self.files is None else self.files.state(),
         }
@@ -52,7 +47,6 @@ class Progress:
         """Restores the state of an earlier process."""
         self.monitor.has_seen = state["has_seen"]
         self._resumed_epochs = state["epochs"]
-        self.first_batch = state["next_batch"]
         if self.interval is not None and state["since_last"] is not None:
             self.interval.since_last = state["since_last"]
         if self.files is not None and state["files"] is not None:

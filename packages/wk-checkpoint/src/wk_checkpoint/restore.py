@@ -3,7 +3,7 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from wk_checkpoint.state.training_state import TrainingState
 from wk_checkpoint.storage.storage import is_remote, storage_at
 from wk_core.run import is_silent, resolve_run
 
-__all__ = ["restore"]
+__all__ = ["load", "restore"]
 
 
 def restore(
@@ -87,11 +87,27 @@ def restore(
         ```
     """
     callbacks = list(callbacks)
+    state, source = load(model, artifact, run)
+    return training_state.restore(state, model, callbacks, source=source)
+
+
+def load(
+    model: Any, artifact: str | os.PathLike[str] | None, run: wandb.Run | None
+) -> tuple[Mapping[str, Any], str]:
+    """Loads a checkpoint into a model; the arguments are those of `restore`.
+
+    Returns:
+        The training state that the checkpoint holds, and its name, for messages.
+
+    Raises:
+        FileNotFoundError: If there is no such checkpoint.
+        ValueError: If wk did not write it, or the model differs from the saved one.
+        wandb.Error: If a run is needed, and none is given or active.
+    """
     wait_for_savers()
     with _local_checkpoint(artifact, run) as path:
-        source = f"Checkpoint {os.fspath(artifact or path)!r}"
-        state = load_checkpoint(model, path, source)
-    return training_state.restore(state, model, callbacks, source=source)
+        source = f"Checkpoint {os.fspath(artifact or 'latest')!r}"
+        return load_checkpoint(model, path, source), source
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """All that a callback has of one run: loggers, threads, hooks and its calls of `fit`."""
 
+import os
 import warnings
 import weakref
 from collections.abc import Callable
@@ -16,12 +17,14 @@ from wk_checkpoint.ongoing_fit import OngoingFit
 from wk_checkpoint.planner import CheckpointPlanner
 from wk_checkpoint.preemption import Preemption
 from wk_checkpoint.progress import Progress
+from wk_checkpoint.resumption import Resumption
 from wk_checkpoint.retention import Retention
 from wk_checkpoint.saver import CollectiveSaver, Saver
 from wk_checkpoint.snapshot.recorder import requires_collective_save
+from wk_checkpoint.state import random_state
 from wk_checkpoint.state.last_good import LastGood
 from wk_core.compat.keras.flavour import EXTENDABLE_LISTS
-from wk_core.compat.keras.hooks import call_after_all, current_callback_list
+from wk_core.compat.keras.hooks import call_after_all, call_before_all, current_callback_list
 from wk_core.process import this_process
 from wk_core.run import close_before_finish, is_silent
 from wk_core.state.rollback import RestoredCheckpoint, RollbackError
@@ -40,6 +43,7 @@ class Settings:
         background: Whether a background thread writes.
         skip_when_busy: Whether to skip a checkpoint while the last one is being saved.
         preemption: Whether SIGTERM ends training.
+        resume: Which checkpoint the first `fit` goes on from; None begins anew.
         continue_epochs: Whether the numbers of epochs go on in the run's next `fit`.
     """
 
@@ -49,6 +53,7 @@ class Settings:
     background: bool
     skip_when_busy: bool
     preemption: bool
+    resume: str | os.PathLike[str] | None
     continue_epochs: bool
 
 
@@ -108,11 +113,18 @@ class CheckpointSession:
         self._save_pending = save_pending
         self._saver: Saver | None = None
         self._withdraw: Callable[[], None] = lambda: None
+        self._resumption: Resumption | None = None
+        if settings.resume is not None:
+            self._resumption = Resumption(settings.resume, callback.filepath, run)
 
     @property
     def is_in_fit(self) -> bool:
         """Whether a `fit` has begun and not ended."""
         return self._saver is not None
+
+    @property
+    def _saves_within_epochs(self) -> bool:
+        return self._progress.interval is not None or self.preemption is not None
 
     @property
     def siblings(self) -> list[Any] | None:
@@ -125,12 +137,27 @@ class CheckpointSession:
         self.planner.caller = caller = current_callback_list()
         if caller is None or not EXTENDABLE_LISTS:
             return
+        call_before_all(caller, "on_train_begin", partial(self._prepare, caller))
         save = partial(self._save_pending_of, caller)
         call_after_all(caller, "on_epoch_end", save)
-        if self._progress.interval is not None or self.preemption is not None:
+        if self._saves_within_epochs:
             call_after_all(caller, "on_train_batch_end", save)
         if self.preemption is not None:
             call_after_all(caller, "on_test_batch_end", save)
+
+    def _prepare(self, caller: Any) -> None:
+        """Prepares a `fit` before any callback's hooks are called; goes on with its training."""
+        _has_begun(self._callback, self.run)
+        if self._resumption is not None:
+            self._resumption.begin(caller, self._callback.model)
+        if self._saves_within_epochs:
+            call_after_all(caller, "on_epoch_begin", partial(self._keep_random_state, caller))
+
+    def _keep_random_state(self, caller: Any) -> None:
+        """Keeps what the order of the epoch's data follows from."""
+        fit = self.planner.fits.of(caller)
+        if fit is not None:
+            fit.random_of_epoch = random_state.capture()
 
     def begin_fit(self) -> None:
         """Begins a `fit`, whatever became of an earlier one.
@@ -146,7 +173,7 @@ class CheckpointSession:
                 "Each process has to take part in every save of this model, but they are not busy "
                 "at the same time. Received: when_busy='skip'. Accepted here: 'wait'."
             )
-        _waiting.get(self.run, weakref.WeakSet()).discard(self._callback)
+        _has_begun(self._callback, self.run)
         if self._versions is not None:
             self._versions.look_up_best(is_shared=self._settings.artifact is not None)
         (self._saver or self._start_saver()).prepare(fit.model)
@@ -287,3 +314,7 @@ def await_fit(callback: Any, run: wandb.Run) -> None:
             stacklevel=3,
         )
     others.add(callback)
+
+
+def _has_begun(callback: Any, run: wandb.Run) -> None:
+    _waiting.get(run, weakref.WeakSet()).discard(callback)

@@ -101,6 +101,7 @@ def record(
         "metric_values": [] if step.batch is None else values_of(metric_variables(model)),
         "callbacks": callback_state.states_of(callbacks),
         "random": random_state.capture(),
+        "random_of_epoch": step.random_of_epoch,
     }
 
 

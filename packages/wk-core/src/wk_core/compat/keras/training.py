@@ -5,9 +5,11 @@ from typing import Any
 from wk_core.compat.entries import say_missing, stands_on
 from wk_core.compat.keras import flavour
 from wk_core.compat.keras.flavour import backend, keras, loss_tracker
+from wk_core.compat.keras.hooks import call_after_all, call_before_all
 from wk_core.compat.keras.sharding import gather
 
 __all__ = [
+    "begin_at_epoch",
     "has_loss",
     "is_compiled",
     "loss_scale",
@@ -17,6 +19,38 @@ __all__ = [
     "state_is_in_variables",
     "sync_state",
 ]
+
+
+@stands_on(
+    "model._initial_epoch",
+    why="a callback has no public way to say with which epoch a `fit` begins",
+    versions="Keras 3.0 to 3.15",
+    without="a training that goes on by itself raises; `restore` and `initial_epoch` still work",
+    report="not reported: for Keras, what its `BackupAndRestore` uses, in public",
+)
+def begin_at_epoch(model: Any, caller: Any, epoch: int) -> None:
+    """Has the `fit` that calls `on_train_begin` begin with an epoch, whatever it was given.
+
+    Args:
+        model: The model.
+        caller: The list of callbacks.
+        epoch: The epoch, counted from 0.
+
+    Raises:
+        RuntimeError: If this version of Keras has no way to.
+    """
+    if not hasattr(model, "_initial_epoch"):
+        raise RuntimeError(
+            "This version of Keras does not let a callback choose the first epoch. Call "
+            "`wk_checkpoint.restore` before `fit`, and pass it `initial_epoch`."
+        )
+    own, model._initial_epoch = model._initial_epoch, epoch
+
+    def put_back(*_: Any, **__: Any) -> None:
+        model._initial_epoch = own
+
+    call_before_all(caller, "on_epoch_begin", put_back)
+    call_after_all(caller, "on_train_end", put_back)
 
 
 def is_compiled(model: Any) -> bool:

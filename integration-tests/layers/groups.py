@@ -8,7 +8,7 @@ import pytest
 from layers.case import Groups, LayerCase
 from wk_core.compat.keras.flavour import backend
 
-__all__ = ["Check", "check_all", "left_out", "usable"]
+__all__ = ["Check", "check_all", "left_out", "obstacle", "usable"]
 
 Check = Callable[[Sequence[LayerCase]], Sequence[str]]
 """Trains layers together; returns what is wrong, and may raise."""
@@ -32,13 +32,18 @@ def check_all(group: Sequence[LayerCase], check: Check) -> None:
 
 
 def usable(group: Sequence[LayerCase]) -> list[LayerCase]:
-    """Returns the uses that this backend has."""
-    return [case for case in group if backend() not in case.cannot]
+    """Returns the uses that this backend and this version of Keras have."""
+    return [case for case in group if not obstacle(case)]
 
 
 def left_out(groups: Groups) -> list[LayerCase]:
-    """Returns the uses that this backend does not have."""
-    return [case for group in groups.values() for case in group if backend() in case.cannot]
+    """Returns the uses that this backend or this version of Keras does not have."""
+    return [case for group in groups.values() for case in group if obstacle(case)]
+
+
+def obstacle(case: LayerCase) -> str:
+    """Returns why a layer cannot be used here; nothing where it can."""
+    return case.missing or case.cannot.get(backend(), "")
 
 
 def _outcome(cases: Sequence[LayerCase], check: Check) -> Any:

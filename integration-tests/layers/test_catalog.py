@@ -1,13 +1,11 @@
 """The tables know every layer, optimizer and metric of Keras."""
 
 import inspect
-import tomllib
-from pathlib import Path
 
 import pytest
-from packaging.version import Version
 
 from layers.catalog import LAYERS, METRICS, NOT_USED, OPTIMIZERS
+from layers.earlier import EARLIER
 from wk_core.compat.keras.flavour import LEGACY, keras
 
 pytestmark = pytest.mark.skipif(LEGACY, reason="Keras 3's layers")
@@ -16,9 +14,6 @@ ADD = (
     "Keras has public classes that no test here uses: {missing}. Add a use of each to the tables "
     "of integration-tests/layers/catalog, or say in NOT_USED why there is none."
 )
-
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def public(module, base):
@@ -59,16 +54,7 @@ def test_what_is_not_used_exists():
         assert any(hasattr(one, name) for one in (keras.layers, keras.optimizers, keras.metrics))
 
 
-def locked_version():
-    """Returns the version of Keras that `uv.lock` has."""
-    packages = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
-    return min(Version(one["version"]) for one in packages if one["name"] == "keras")
-
-
-@pytest.mark.skipif(
-    not LEGACY and Version(keras.__version__) < locked_version(),
-    reason="an earlier version of Keras lacks some of them",
-)
+@pytest.mark.skipif(EARLIER, reason="an earlier version of Keras lacks some of them")
 def test_no_use_is_left_out_for_what_keras_lacks():
     cases = (*LAYERS, *OPTIMIZERS)
     assert not {case.name: case.missing for case in cases if case.missing}

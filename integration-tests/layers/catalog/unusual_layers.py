@@ -9,6 +9,7 @@ import numpy as np
 
 from layers.case import SAMPLES, Groups, LayerCase, floats, integers, missing_class, words
 from wk_core.compat.keras.flavour import keras
+from wk_testing.versions import quantizes_to
 
 __all__ = ["UNUSUAL", "Beside", "Counting"]
 
@@ -74,11 +75,7 @@ class Counting(keras.layers.Layer):  # type: ignore[misc]
 
 def _missing_mode(mode: str) -> str:
     """Returns what is missing where this version of Keras cannot quantize in a mode."""
-    try:
-        keras.dtype_policies.get(f"{mode}_from_float32")
-    except (AttributeError, ValueError):
-        return f"this version of Keras does not quantize to {mode}"
-    return ""
+    return "" if quantizes_to(mode) else f"this version of Keras does not quantize to {mode}"
 
 
 def _quantized(mode: str) -> Callable[[Any], None]:

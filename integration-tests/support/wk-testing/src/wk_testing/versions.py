@@ -95,6 +95,23 @@ def quantizes_to(mode: str) -> bool:
     return True
 
 
+@functools.cache
+def sync_skips_online_runs() -> bool:
+    """Returns whether `wandb sync` skips the directory of an online run, unless it is told to.
+
+    wandb 0.25 does not. It also says of every run that it has finished, even of a killed one.
+    """
+    from wandb.cli import cli
+
+    return any("--no-skip-online" in option.opts for option in cli.sync.params)
+
+
+def require_sync_that_skips_online_runs() -> None:
+    """Skips the test where `wandb sync` does not tell an online run from an offline one."""
+    if not sync_skips_online_runs():
+        pytest.skip(f"`wandb sync` {wandb.__version__} does not skip online runs")
+
+
 def activity_losses_are_means() -> bool:
     """Returns whether Keras divides the loss of an activity regularizer by the batch's samples.
 

@@ -29,8 +29,8 @@ TIMES_AND_IDS = {
 TELEMETRY = {"e", "t"}
 # In whatever order; `defined_metrics` has it, too.
 UNORDERED = {"m"}
-# wandb 0.25 leaves some of its own notes out of a run that it syncs.
-OWN_NOTES = set() if sync_skips_online_runs() else {"_wandb"}
+# wandb 0.25 leaves its own notes out of a run that it syncs, and names each metric of a pattern.
+LOST_IN_SYNC = set() if sync_skips_online_runs() else {"_wandb", "metrics"}
 
 AXES = {"batch": {"batch/batch_step"}, "epoch": {"epoch/epoch"}}
 
@@ -113,7 +113,7 @@ def facts(run: Any) -> Any:
 
 def comparable(value: Any) -> Any:
     if isinstance(value, dict):
-        left_out = TIMES_AND_IDS | TELEMETRY | UNORDERED | OWN_NOTES
+        left_out = TIMES_AND_IDS | TELEMETRY | UNORDERED | LOST_IN_SYNC
         return {key: comparable(each) for key, each in value.items() if key not in left_out}
     return [comparable(each) for each in value] if isinstance(value, list) else value
 

@@ -5,6 +5,10 @@ that define tests. A `text` fence is what the `python` fence before it prints. A
 as it is after the change. What a `tree` fence shows exists. The commands of a `bash` fence are held
 against the workspace: packages, scripts and files that they name exist, and `.ci/checks` runs the
 checks that they run.
+
+A fence below a comment such as `<!-- needs runnable SavedModels -->` is left out where the
+installed versions have none. The test of its document runs the others, and is then skipped with the
+reason.
 """
 
 import contextlib
@@ -27,6 +31,8 @@ from sybil import Document, Example, Region
 from sybil.document import PythonDocStringDocument
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
+
+from wk_testing.versions import finish_timeout_obstacle, has_tools, saved_models_obstacle
 
 ROOT = Path(__file__).resolve().parents[1]
 CI_CHECKS = (ROOT / ".ci/checks").read_text()
@@ -155,7 +161,7 @@ def command_fault(line: str) -> str | None:
         case ["uv", "run", script] if script in SUPPORT_SCRIPTS:
             return None
         case ["uv", "run", tool, *_]:
-            if shutil.which(tool, path=sysconfig.get_path("scripts")) is None:
+            if not is_installed(tool) and (has_tools() or f"uv run {tool}" not in CI_CHECKS):
                 return f"{tool} is not installed"
             return None if " ".join(words) in CI_CHECKS else f".ci/checks does not run {line!r}"
     return f"no test knows this command: {line!r}"
@@ -165,6 +171,11 @@ def names_a_file(word: str) -> bool:
     """Returns whether a command's word names a file of the workspace."""
     first = word.partition("/")[0]
     return first in {".ci", "docs", "examples", "integration-tests", "packages"}
+
+
+def is_installed(tool: str) -> bool:
+    """Returns whether this environment has a command."""
+    return shutil.which(tool, path=sysconfig.get_path("scripts")) is not None
 
 
 def is_known_package(word: str) -> bool:
@@ -185,6 +196,12 @@ def refuse(example: Example) -> str:
     return f"no test knows how to run a {example.region.lexemes['language']!r} fence"
 
 
+# What not all versions have: why a fence cannot be run, nothing where it can.
+OBSTACLES = {
+    "`finish_timeout`": finish_timeout_obstacle,
+    "runnable SavedModels": saved_models_obstacle,
+}
+
 EVALUATORS = {
     "bash": check_commands,
     "diff": run_changed,
@@ -199,6 +216,8 @@ def parse_fences(document: Document) -> Iterable[Region]:
     """Yields a document's fences, in any language."""
     for region in find_fences(document):
         region.parsed = region.lexemes["source"]
+        needs = re.search(r"<!-- needs (.+) -->\n$", document.text[: region.start])
+        region.needs = needs and needs[1]
         region.evaluator = EVALUATORS.get(region.lexemes["language"], refuse)
         if region.evaluator is run_and_capture and re.search(r"^def test_", region.parsed, re.M):
             region.evaluator = run_tests
@@ -230,9 +249,17 @@ def documents() -> Iterator[tuple[str, Document]]:
 
 
 def evaluate(document: Document) -> None:
-    """Runs a document's fences one after the other."""
+    """Runs a document's fences one after the other; skips the test if one had to be left out."""
+    left_out = []
     for example in document.examples():
-        example.evaluate()
+        needs = example.region.needs
+        assert needs is None or needs in OBSTACLES, f"no test knows what {needs!r} are"
+        if needs is not None and (obstacle := OBSTACLES[needs]()):
+            left_out.append(f"line {example.line}: {obstacle}")
+        else:
+            example.evaluate()
+    if left_out:
+        pytest.skip(f"all fences ran but those of {', '.join(left_out)}")
 
 
 @pytest.fixture(autouse=True)
@@ -267,6 +294,7 @@ def test_fences(document: Document) -> None:
         ("```bash\nmake test\n```", "no test knows this command: 'make test'"),
         ("```tree\npackages/\n  wk-nothing/  no such member\n```", "no packages/wk-nothing"),
         ("```ruby\nputs 1\n```", "no test knows how to run a 'ruby' fence"),
+        ("<!-- needs nothing -->\n```python\n```", "no test knows what 'nothing' are"),
         ("```\nx\n```", "no test knows how to run a '' fence"),
     ],
 )
@@ -275,3 +303,18 @@ def test_broken_fence_goes_red(fence: str, telling: str, tmp_path: Path) -> None
         evaluate(document_of(fence, tmp_path / "page.md"))
     shown = f"{caught.value} {fence}"
     assert telling.replace("\\\\", "\\") in shown
+
+
+@pytest.mark.backend_free
+def test_a_fence_is_left_out_and_the_others_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(OBSTACLES, "it", lambda: "there is none")
+    text = "```python\nran = []\n```\n\n<!-- needs it -->\n```python\n1 / 0\n```\n\n"
+    document = document_of(text + "```python\nran.append(1)\n```", tmp_path / "page.md")
+    with pytest.raises(pytest.skip.Exception, match="line 6: there is none"):
+        evaluate(document)
+    assert document.namespace["ran"] == [1]
+    monkeypatch.setitem(OBSTACLES, "it", str)
+    with pytest.raises(ZeroDivisionError):
+        evaluate(document_of(text, tmp_path / "page.md"))

@@ -37,8 +37,8 @@ def main() -> None:
 
 def start_all(epochs: int) -> None:
     """Starts a process for each part and waits for them."""
-    # Keras chooses its backend when it is imported; processors talk to each other through Gloo.
-    chosen = {"KERAS_BACKEND": "jax", "JAX_CPU_COLLECTIVES_IMPLEMENTATION": "gloo"}
+    # Keras chooses its backend when it is imported.
+    chosen = {"KERAS_BACKEND": "jax"}
     shared = ["--coordinator", f"127.0.0.1:{free_port()}", "--epochs", str(epochs)]
     processes = [
         subprocess.Popen(
@@ -68,7 +68,8 @@ def train(index: int, coordinator: str, epochs: int) -> None:
     """Trains, together with the others."""
     import jax
 
-    # Before anything else makes an array.
+    # Before anything else makes an array. Processors talk to each other through Gloo.
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")  # type: ignore[no-untyped-call]
     jax.distributed.initialize(coordinator, PROCESSES, index)
 
     import keras

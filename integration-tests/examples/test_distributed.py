@@ -5,6 +5,7 @@ import re
 import pytest
 
 from examples.running import run_example
+from wk_testing.versions import in_several_processes
 from wk_testing.wandb_file import read_run
 
 # The example chooses its backend itself.
@@ -12,7 +13,8 @@ pytestmark = [pytest.mark.backend_free, pytest.mark.slow]
 
 
 def test_two_processes_and_one_run(tmp_path):
-    process = run_example("distributed.py", "--epochs", "2", directory=tmp_path)
+    with in_several_processes():
+        process = run_example("distributed.py", "--epochs", "2", directory=tmp_path)
     sums = re.findall(r"Process (\d) of 2: the weights add up to (\S+)\.", process.stdout)
     assert sorted(index for index, _ in sums) == ["0", "1"]
     assert len({total for _, total in sums}) == 1

@@ -18,6 +18,7 @@ __all__ = [
     "images",
     "integers",
     "making",
+    "missing_class",
     "words",
 ]
 
@@ -84,6 +85,7 @@ class LayerCase:
         make_other: Makes a layer of that kind whose state has to come from a checkpoint, where it
             cannot be seen from outside that it has another one: another vocabulary.
         cannot: Why it cannot be trained, by the name of the backend.
+        missing: What an earlier version of Keras lacks for it; empty where nothing is missing.
     """
 
     name: str
@@ -93,6 +95,7 @@ class LayerCase:
     prepare: Callable[[Any], None] | None = None
     make_other: Callable[[], Any] | None = None
     cannot: Mapping[str, str] = field(default_factory=dict)
+    missing: str = ""
 
     def __str__(self) -> str:
         return self.name
@@ -111,6 +114,11 @@ Groups = Mapping[str, Sequence[LayerCase]]
 def making(module: Any, name: str, *values: Any, **arguments: Any) -> Callable[[], Any]:
     """Returns what makes an object of a class that this version of Keras need not have."""
     return lambda: getattr(module, name)(*values, **arguments)
+
+
+def missing_class(module: Any, name: str) -> str:
+    """Returns what is missing where this version of Keras lacks a class, else nothing."""
+    return "" if hasattr(module, name) else f"this version of Keras has no `{name}`"
 
 
 def floats(*shape: int, batch: int | None = None) -> Input:

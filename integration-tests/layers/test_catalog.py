@@ -5,6 +5,7 @@ import inspect
 import pytest
 
 from layers.catalog import LAYERS, METRICS, NOT_USED, OPTIMIZERS
+from layers.earlier import EARLIER
 from wk_core.compat.keras.flavour import LEGACY, keras
 
 pytestmark = pytest.mark.skipif(LEGACY, reason="Keras 3's layers")
@@ -51,6 +52,12 @@ def test_a_class_that_no_table_knows_is_found():
 def test_what_is_not_used_exists():
     for name in NOT_USED:
         assert any(hasattr(one, name) for one in (keras.layers, keras.optimizers, keras.metrics))
+
+
+@pytest.mark.skipif(EARLIER, reason="an earlier version of Keras lacks some of them")
+def test_no_use_is_left_out_for_what_keras_lacks():
+    cases = (*LAYERS, *OPTIMIZERS)
+    assert not {case.name: case.missing for case in cases if case.missing}
 
 
 def test_names_are_unique():

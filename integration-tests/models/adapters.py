@@ -7,6 +7,7 @@ import numpy as np
 
 from models.example import EXAMPLES, SAMPLES, Example
 from wk_core.compat.keras.flavour import keras
+from wk_testing.versions import quantizes_to
 
 layers = keras.layers
 
@@ -65,7 +66,7 @@ def _add(kind: str, mode: str | None, *, lora: bool) -> None:
 
 for _kind in _KINDS:
     _add(_kind, None, lora=True)
-for _mode in ("int8", "int4"):
+for _mode in filter(quantizes_to, ("int8", "int4")):
     _add("dense", _mode, lora=False)
     for _kind in _QUANTIZED:
         _add(_kind, _mode, lora=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -162,16 +163,17 @@ class Script:
 
     def begin_callbacks(self) -> None:
         """Makes new callbacks for the run."""
-        self.watching = [
-            WandbMetricsLogger("batch"),
-            WandbModelCheckpoint(
+        with warnings.catch_warnings():
+            # Those before may still wait for their `fit`, which wk says.
+            warnings.filterwarnings("ignore", message="Two WandbModelCheckpoint")
+            checkpoint = WandbModelCheckpoint(
                 "wk-{epoch}.weights.h5",
                 "loss",
                 mode="min",
                 save_weights_only=True,
                 save_freq=self.save_freq,
-            ),
-        ]
+            )
+        self.watching = [WandbMetricsLogger("batch"), checkpoint]
 
     def do(self, deed: Deed) -> None:
         """Does one deed."""

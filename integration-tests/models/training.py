@@ -176,6 +176,8 @@ def _number(value: Any) -> float:
 def end_of(model: Any) -> Ends:
     """Returns everything that training changes: the model's, its optimizers', the process's."""
     torch: Any = sys.modules.get("torch")
+    # Making Keras' generator draws from Python's, and Keras 3.10 keeps it for later trainings.
+    python = np.asarray(random.getstate()[1])
     seed = global_seed_generator(create=True)
     modules = [layer.module for layer in model._flatten_layers() if hasattr(layer, "module")]
     return {
@@ -189,7 +191,7 @@ def end_of(model: Any) -> Ends:
         ],
         "Keras' random numbers": _values([seed]),
         "NumPy's random numbers": [np.random.get_state(legacy=False)["state"]["key"]],
-        "Python's random numbers": [np.asarray(random.getstate()[1])],
+        "Python's random numbers": [python],
         "PyTorch's random numbers": [torch.get_rng_state().numpy()] if torch else [],
     }
 

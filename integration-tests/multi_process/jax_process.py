@@ -31,6 +31,7 @@ from wk_metrics import WandbMetricsLogger
 
 def main(directory: Path, run_id: str, coordinator: str, index: int) -> None:
     """Trains as one of two."""
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")  # type: ignore[no-untyped-call]
     jax.distributed.initialize(coordinator, 2, index)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -8,16 +8,13 @@ from multi_process.processes import Launch, run_together
 from multi_process.training import BATCH, EPOCHS, PROJECT, X, Y, kept, look_at_gradients
 from wandb_loopback import free_port
 from wandb_loopback.reading import column, read_path
+from wk_testing.versions import in_several_processes
 
 pytestmark = [pytest.mark.backend_free, pytest.mark.slow]
 
 
 def launch(directory, coordinator, index):
-    environment = {
-        "KERAS_BACKEND": "jax",
-        "JAX_CPU_COLLECTIVES_IMPLEMENTATION": "gloo",
-        "WANDB_SILENT": "false",
-    }
+    environment = {"KERAS_BACKEND": "jax", "WANDB_SILENT": "false"}
     arguments = [directory, "two", coordinator, str(index)]
     return Launch("multi_process.jax_process", arguments, environment)
 
@@ -25,7 +22,8 @@ def launch(directory, coordinator, index):
 def test_two_processes_are_one_training(reference, wandb_server, tmp_path, offline_run, read_back):
     coordinator = f"127.0.0.1:{free_port()}"
     launches = [launch(tmp_path, coordinator, index) for index in range(2)]
-    first, second = run_together(launches, tmp_path / "logs")
+    with in_several_processes():
+        first, second = run_together(launches, tmp_path / "logs")
     assert "warned: JAX runs in 2 processes, but each trains a model of its own" in first
     assert "process 0 of 2 (JAX); it writes" in first
     assert "process 1 of 2 (JAX); it leaves it to process 0" in second

@@ -9,8 +9,13 @@ from multi_process.checks import runs
 from multi_process.processes import Launch, run_together
 from multi_process.training import BATCHES, EPOCHS, PROJECT, kept
 from wandb_loopback.reading import column, read_path, versions
+from wk_testing.versions import has_module
 
-pytestmark = [pytest.mark.backend_free, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.backend_free,
+    pytest.mark.slow,
+    pytest.mark.skipif(not has_module("ray"), reason="needs Ray"),
+]
 
 
 @pytest.fixture

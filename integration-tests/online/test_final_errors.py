@@ -11,7 +11,7 @@ from wandb_loopback import WandbServer
 from wandb_loopback.reading import column, read, read_path, sync
 from wk_metrics import WandbMetricsLogger
 from wk_testing.training import STEPS, counting_model, fit
-from wk_testing.versions import needs_finish_timeout
+from wk_testing.versions import needs_finish_timeout, require_sync_that_skips_online_runs
 
 pytestmark = pytest.mark.backend_free
 
@@ -72,12 +72,14 @@ def test_one_refusal_ends_the_upload(
 
 
 def test_sync_skips_an_online_run_unless_told(wandb_server: WandbServer):
+    require_sync_that_skips_online_runs()
     (run,) = lose_second_half({wandb_server: 404})
     assert "Skipped 1 online run" in sync(run)
     assert column(read(run), "batch/batch_step") == FIRST_HALF
 
 
 def test_sync_puts_all_rows_behind_those_that_are_there(wandb_server: WandbServer):
+    require_sync_that_skips_online_runs()
     (run,) = lose_second_half({wandb_server: 404})
     sync(run, "--include-online")
     assert sorted(column(read(run), "batch/batch_step")) == sorted(FIRST_HALF + WHOLE)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from layers.case import making
+from layers.case import making, missing_class
 from wk_core.compat.keras.flavour import keras
 
 __all__ = ["OPTIMIZERS", "OptimizerCase"]
@@ -19,10 +19,12 @@ class OptimizerCase:
     Args:
         name: What its tests are called.
         make: Makes the optimizer.
+        missing: What an earlier version of Keras lacks for it; empty where nothing is missing.
     """
 
     name: str
     make: Callable[[], Any]
+    missing: str = ""
 
     def __str__(self) -> str:
         return self.name
@@ -52,7 +54,7 @@ def _several() -> Any:
 
 
 OPTIMIZERS: tuple[OptimizerCase, ...] = (
-    *(OptimizerCase(name, making(O, name, 0.01)) for name in _PLAIN),
+    *(OptimizerCase(name, making(O, name, 0.01), missing_class(O, name)) for name in _PLAIN),
     OptimizerCase("Adam with amsgrad", lambda: O.Adam(0.01, amsgrad=True)),
     OptimizerCase("RMSprop, centered", lambda: O.RMSprop(0.01, momentum=0.9, centered=True)),
     OptimizerCase("SGD with momentum", lambda: O.SGD(0.01, momentum=0.9, nesterov=True)),
@@ -81,5 +83,5 @@ OPTIMIZERS: tuple[OptimizerCase, ...] = (
         "LossScaleOptimizer that raises its scale",
         lambda: O.LossScaleOptimizer(O.SGD(0.01, momentum=0.9), dynamic_growth_steps=2),
     ),
-    OptimizerCase("MultiOptimizer", _several),
+    OptimizerCase("MultiOptimizer", _several, missing_class(O, "MultiOptimizer")),
 )

@@ -1,8 +1,19 @@
 """Uses of the layers whose state is weights that Keras passes on, and of those without state."""
 
+import inspect
 from typing import Any
 
-from layers.case import Groups, Input, LayerCase, booleans, floats, images, integers, making
+from layers.case import (
+    Groups,
+    Input,
+    LayerCase,
+    booleans,
+    floats,
+    images,
+    integers,
+    making,
+    missing_class,
+)
 from wk_core.compat.keras.flavour import keras
 
 __all__ = ["STATELESS", "WITH_WEIGHTS"]
@@ -17,7 +28,7 @@ BY_RANK = {1: SEQUENCE, 2: IMAGE, 3: CUBE}
 def _ranked(template: str, *ranks: int, **arguments: Any) -> list[LayerCase]:
     """Returns one use of each of `Conv1D`, `Conv2D` and so on; `2` as an argument suits all."""
     return [
-        LayerCase(name, making(L, name, **arguments), (BY_RANK[rank],))
+        _plain(name, BY_RANK[rank], **arguments)
         for rank in ranks or (1, 2, 3)
         for name in [template.format(rank)]
     ]
@@ -29,7 +40,14 @@ def _merging(name: str, **arguments: Any) -> LayerCase:
 
 
 def _plain(name: str, what: Input = VECTOR, **arguments: Any) -> LayerCase:
-    return LayerCase(name, making(L, name, **arguments), (what,))
+    return LayerCase(name, making(L, name, **arguments), (what,), missing=missing_class(L, name))
+
+
+_NO_RENORM = (
+    ""
+    if "renorm" in inspect.signature(L.BatchNormalization.__init__).parameters
+    else "`BatchNormalization` of this version of Keras takes no `renorm`"
+)
 
 
 def _query_and_value(layer: Any, query: Any) -> Any:
@@ -44,12 +62,13 @@ _LINEAR = [
     _plain("Dense", units=3),
     LayerCase("EinsumDense", lambda: L.EinsumDense("abc,cd->abd", (5, 4)), (SEQUENCE,)),
     LayerCase("Embedding", lambda: L.Embedding(6, 3), (integers(4, below=6),)),
-    LayerCase("ReversibleEmbedding", lambda: L.ReversibleEmbedding(6, 3), (integers(4, below=6),)),
+    _plain("ReversibleEmbedding", integers(4, below=6), input_dim=6, output_dim=3),
     LayerCase(
         "ReversibleEmbedding, both ways",
         lambda: L.ReversibleEmbedding(6, 3, tie_weights=False),
         (integers(4, below=6),),
         call=lambda layer, ids: layer(layer(ids), reverse=True),
+        missing=missing_class(L, "ReversibleEmbedding"),
     ),
 ]
 _CONVOLUTIONS = [
@@ -64,6 +83,7 @@ _NORMALISATIONS = [
         "BatchNormalization with renorm",
         lambda: L.BatchNormalization(renorm=True),
         (VECTOR,),
+        missing=_NO_RENORM,
     ),
     LayerCase("BatchNormalization of images", lambda: L.BatchNormalization(), (IMAGE,)),
     LayerCase(

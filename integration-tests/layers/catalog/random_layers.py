@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from layers.case import Groups, Input, LayerCase, floats, images, making
+from layers.case import Groups, Input, LayerCase, floats, images, making, missing_class
 from wk_core.compat.keras.flavour import keras
 
 __all__ = ["RANDOM"]
@@ -19,7 +19,8 @@ def _on_images(
     """Returns a use of an augmentation; `ranged` where it has to know the range of the pixels."""
     if ranged:
         arguments["value_range"] = (0, 1)
-    return LayerCase(name, making(L, name, **arguments), (images(),), cannot=cannot or {})
+    make, missing = making(L, name, **arguments), missing_class(L, name)
+    return LayerCase(name, make, (images(),), cannot=cannot or {}, missing=missing)
 
 
 def _dropping(name: str, what: Input, **arguments: Any) -> LayerCase:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from layers.case import SAMPLES, Groups, LayerCase, floats, integers, words
+from layers.case import SAMPLES, Groups, LayerCase, floats, integers, missing_class, words
 from wk_core.compat.keras.flavour import keras
+from wk_testing.versions import quantizes_to
 
 __all__ = ["UNUSUAL", "Beside", "Counting"]
 
@@ -72,6 +73,11 @@ class Counting(keras.layers.Layer):  # type: ignore[misc]
         return inputs * (1.0 + self.calls / 16.0)
 
 
+def _missing_mode(mode: str) -> str:
+    """Returns what is missing where this version of Keras cannot quantize in a mode."""
+    return "" if quantizes_to(mode) else f"this version of Keras does not quantize to {mode}"
+
+
 def _quantized(mode: str) -> Callable[[Any], None]:
     return lambda layer: layer.quantize(mode)
 
@@ -96,12 +102,15 @@ def _quantized_and_adapting(mode: str) -> Callable[[Any], None]:
 def _variants(name: str, make: Callable[[], Any], what: Any, call: Any = None) -> list[LayerCase]:
     """Returns a layer's uses quantized, and quantized with adapters."""
     return [
-        LayerCase(f"{name} with {mode}", make, (what,), call, _quantized(mode))
-        for mode in ("int8", "int4")
-    ] + [
         LayerCase(
-            f"{name} with {mode} and LoRA", make, (what,), call, _quantized_and_adapting(mode)
+            f"{name} with {mode}{adapters}",
+            make,
+            (what,),
+            call,
+            prepare(mode),
+            missing=missing_class(L, name) or _missing_mode(mode),
         )
+        for adapters, prepare in (("", _quantized), (" and LoRA", _quantized_and_adapting))
         for mode in ("int8", "int4")
     ]
 
@@ -130,7 +139,14 @@ _ADAPTERS = [
     LayerCase("Dense with LoRA", _dense, (VECTOR,), None, _adapting()),
     LayerCase("EinsumDense with LoRA", _einsum, (SEQUENCE,), None, _adapting()),
     LayerCase("Embedding with LoRA", _embedding, (IDS,), None, _adapting()),
-    LayerCase("ReversibleEmbedding with LoRA", _reversible, (IDS,), _both_ways, _adapting()),
+    LayerCase(
+        "ReversibleEmbedding with LoRA",
+        _reversible,
+        (IDS,),
+        _both_ways,
+        _adapting(),
+        missing=missing_class(L, "ReversibleEmbedding"),
+    ),
     LayerCase("Conv1D with LoRA", lambda: L.Conv1D(3, 2), (SEQUENCE,), None, _adapting()),
     LayerCase("Conv2D with LoRA", lambda: L.Conv2D(3, 2), (IMAGE,), None, _adapting()),
     LayerCase("Conv3D with LoRA", lambda: L.Conv3D(3, 2), (CUBE,), None, _adapting()),

@@ -86,7 +86,8 @@ def is_there(part: str, samples: dict[str, Any]) -> bool:
 def sample_objects() -> Iterator[dict[str, Any]]:
     """Makes the objects whose attributes entries name, as they are in a training."""
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="dense")])
-    model.compile("sgd", "mse", metrics=["mae"])
+    accumulating = keras.optimizers.SGD(gradient_accumulation_steps=2)
+    model.compile(accumulating, "mse", metrics=["mae"])
     model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
     image = wandb.Image(np.zeros((2, 2, 3), np.uint8))
     table = wandb.Table(columns=["a"], data=[[1]])

@@ -3,10 +3,14 @@
 Each mark looks for the thing itself, and its reason names the version that brought it.
 """
 
+import contextlib
 import functools
+import importlib.util
 import inspect
+import shutil
+import sysconfig
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -19,8 +23,11 @@ from wk_core.compat.keras.flavour import LEGACY, backend, keras
 _HAS_XXH128: Final = "digest_algorithm" in inspect.signature(wandb.Artifact).parameters
 
 needs_xxh128: Final = pytest.mark.skipif(not _HAS_XXH128, reason="wandb 0.29 brought XXH128")
+_NO_FINISH_TIMEOUT: Final = (
+    "" if hasattr(wandb.Settings(), "finish_timeout") else "wandb 0.27 brought `finish_timeout`"
+)
 needs_finish_timeout: Final = pytest.mark.skipif(
-    not hasattr(wandb.Settings(), "finish_timeout"), reason="wandb 0.27 brought `finish_timeout`"
+    bool(_NO_FINISH_TIMEOUT), reason=_NO_FINISH_TIMEOUT
 )
 needs_normalize: Final = pytest.mark.skipif(
     "normalize" not in inspect.signature(wandb.Image).parameters,
@@ -37,12 +44,72 @@ file_digest: Final[Callable[..., str]] = getattr(
 """The digest by which the installed wandb tells a file of a checkpoint apart from others."""
 
 
+def has_tools() -> bool:
+    """Returns whether this environment has the tools of `.ci/checks`.
+
+    One that `uv sync` makes has all of them. Lanes of other versions have what tests need alone.
+    """
+    return shutil.which("ruff", path=sysconfig.get_path("scripts")) is not None
+
+
+def has_module(name: str) -> bool:
+    """Returns whether a module may be asked for: it is installed, or should be by `uv sync`."""
+    return has_tools() or importlib.util.find_spec(name) is not None
+
+
+@contextlib.contextmanager
+def in_several_processes() -> Iterator[None]:
+    """Skips the test where Keras refuses a `PyDataset` in several processes, as Keras 3.10 does."""
+    try:
+        yield
+    except AssertionError as error:
+        if has_tools() or "the data must be provided as a `tf.data.Dataset`" not in str(error):
+            raise
+        pytest.skip("in several processes this Keras takes nothing but a tf.data.Dataset")
+
+
+def finish_timeout_obstacle() -> str:
+    """Returns why wandb does not take a `finish_timeout`; nothing where it does."""
+    return _NO_FINISH_TIMEOUT
+
+
 def require_runnable_saved_models() -> None:
     """Skips the test where TensorFlow cannot run the SavedModels that JAX writes."""
-    if backend() == "jax" and not _saved_models_run():
-        pytest.skip(
-            f"TensorFlow {version('tensorflow')} cannot run what JAX {version('jax')} writes"
-        )
+    if reason := saved_models_obstacle():
+        pytest.skip(reason)
+
+
+def saved_models_obstacle() -> str:
+    """Returns why TensorFlow cannot run the SavedModels that JAX writes; nothing where it can."""
+    if backend() != "jax" or _saved_models_run():
+        return ""
+    return f"TensorFlow {version('tensorflow')} cannot run what JAX {version('jax')} writes"
+
+
+def quantizes_to(mode: str) -> bool:
+    """Returns whether Keras quantizes layers in a mode: Keras 3.11 brought `int4`."""
+    try:
+        keras.dtype_policies.get(f"{mode}_from_float32")
+    except (AttributeError, ValueError):  # Keras 2 has no policies of that kind
+        return False
+    return True
+
+
+@functools.cache
+def sync_skips_online_runs() -> bool:
+    """Returns whether `wandb sync` skips the directory of an online run, unless it is told to.
+
+    wandb 0.25 does not. It also says of every run that it has finished, even of a killed one.
+    """
+    from wandb.cli import cli
+
+    return any("--no-skip-online" in option.opts for option in cli.sync.params)
+
+
+def require_sync_that_skips_online_runs() -> None:
+    """Skips the test where `wandb sync` does not tell an online run from an offline one."""
+    if not sync_skips_online_runs():
+        pytest.skip(f"`wandb sync` {wandb.__version__} does not skip online runs")
 
 
 def activity_losses_are_means() -> bool:

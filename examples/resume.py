@@ -2,10 +2,10 @@
 
     uv run examples/resume.py
 
-Three processes train the same network, offline, by the same lines. The first one kills itself in the
-middle of an epoch. The second one has the same run, so it goes on from the last checkpoint of the
-first and trains to the end. The third one trains without an interruption. The script then compares
-what the second and the third have arrived at, weights and optimizer state, bit for bit.
+Three processes train the same network, offline, by the same lines. The first one kills itself in
+the middle of an epoch. The second one has the same run, so it goes on from the last checkpoint of
+the first and trains to the end. The third one trains without an interruption. The script then
+compares what the second and the third have arrived at, weights and optimizer state, bit for bit.
 """
 
 import argparse

@@ -8,6 +8,7 @@ Ends with status 1 if anything differs.
 """
 
 import argparse
+import contextlib
 import multiprocessing
 import os
 import random
@@ -18,12 +19,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+
 from kills.__main__ import prepare_environment
 
 __all__ = ["compare", "train"]
 
 _EARLY: Final = 0.2  # the share of the kills that may come before `fit` has begun
 _LONGEST_WAIT: Final = 1.5  # seconds to the kill, from the start of the process or of `fit`
+_WITH_CLIENT: Final = 0.5  # the share of the kills that also meet wandb's own process
 _EPOCHS_PER_KILL: Final = 1.5
 _PAUSE: Final = 0.03  # seconds after a batch, as long as kills are to come
 _KEYS: Final = ("batch/batch_step", "batch/loss", "epoch/epoch", "epoch/loss")
@@ -78,8 +82,7 @@ def kill(kills: int, epochs: int, moments: random.Random, directory: Path) -> in
         process.join(moments.uniform(0, _LONGEST_WAIT))
         if process.exitcode is not None:
             raise RuntimeError(f"a training ended by itself, with status {process.exitcode}")
-        process.kill()
-        process.join()
+        end(process, with_client=moments.random() < _WITH_CLIENT)
         after_checkpoint += (directory / "killed.keras").exists()
     for run_id in ("killed", "left-in-peace"):
         process, _ = start(run_id, 0.0)
@@ -87,6 +90,21 @@ def kill(kills: int, epochs: int, moments: random.Random, directory: Path) -> in
         if process.exitcode:
             raise RuntimeError(f"the training {run_id} ended with status {process.exitcode}")
     return after_checkpoint
+
+
+def end(process: Any, *, with_client: bool) -> None:
+    """Kills a training; wandb's process with it, as where a machine goes down, or alone.
+
+    If it is left alone, it may send some more rows before it ends, which is waited for: a run that
+    goes on meanwhile would overwrite them on the server.
+    """
+    clients = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.join()
+    for client in clients if with_client else []:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            client.kill()
+    psutil.wait_procs(clients, timeout=60)
 
 
 def train(directory: Path, run_id: str, epochs: int, pause: float, has_begun: Any) -> None:

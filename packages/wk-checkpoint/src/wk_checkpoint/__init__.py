@@ -6,7 +6,7 @@ from wk_checkpoint.errors import (
     UnserializableModelError,
 )
 from wk_checkpoint.model_checkpoint import WandbModelCheckpoint
-from wk_checkpoint.restore import restore
+from wk_checkpoint.resuming.restore import restore
 from wk_checkpoint.retention import Retention
 from wk_checkpoint.state.training_state import TrainingState
 from wk_core.state.rollback import RestoredCheckpoint, RollbackError

@@ -11,7 +11,7 @@ from wk_checkpoint.formats import format_for
 from wk_checkpoint.monitor import Monitor
 from wk_checkpoint.ongoing_fit import OngoingFit
 from wk_checkpoint.progress import Progress
-from wk_checkpoint.resumption import checked_resume
+from wk_checkpoint.resuming.resumption import checked_resume
 from wk_checkpoint.retention import LocalFiles, Retention
 from wk_checkpoint.schedule import BatchInterval, checked_save_freq
 from wk_checkpoint.session import CheckpointSession, Settings, await_fit

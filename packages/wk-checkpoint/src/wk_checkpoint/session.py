@@ -17,7 +17,7 @@ from wk_checkpoint.ongoing_fit import OngoingFit
 from wk_checkpoint.planner import CheckpointPlanner
 from wk_checkpoint.preemption import Preemption
 from wk_checkpoint.progress import Progress
-from wk_checkpoint.resumption import Resumption
+from wk_checkpoint.resuming.resumption import Resumption
 from wk_checkpoint.retention import Retention
 from wk_checkpoint.saver import CollectiveSaver, Saver
 from wk_checkpoint.snapshot.recorder import requires_collective_save

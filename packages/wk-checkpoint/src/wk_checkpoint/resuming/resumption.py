@@ -6,14 +6,14 @@ from typing import Any, Final
 
 import wandb
 
-from wk_checkpoint.restore import load
-from wk_checkpoint.state import training_state
-from wk_checkpoint.state.skipped_batches import (
+from wk_checkpoint.resuming.restore import load
+from wk_checkpoint.resuming.skipped_batches import (
     SkippedBatches,
     batches_before,
     pass_epochs,
     why_not_positioned,
 )
+from wk_checkpoint.state import training_state
 from wk_checkpoint.storage.storage import storage_at
 from wk_core.compat.keras.flavour import LEGACY
 from wk_core.compat.keras.training import begin_at_epoch

@@ -1,0 +1,1 @@
+"""Going on with a training: by `restore`, or by itself."""

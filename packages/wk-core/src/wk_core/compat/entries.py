@@ -5,6 +5,7 @@ import functools
 import importlib
 import importlib.metadata
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,11 @@ def find(path: str) -> Any:
 
 def say_missing(function: Callable[..., Any]) -> None:
     """Says once that this version of its owner lacks what an entry stands on, and what is lost."""
-    _say_missing(_full_name(function))
+    with _saying:  # several threads may find it at once
+        _say_missing(_full_name(function))
+
+
+_saying: Final = threading.RLock()
 
 
 @functools.cache

@@ -120,7 +120,6 @@ class SkippedBatches:
         self._values = list(metric_values)
         self._random_after = random
         self._random_of_epoch = random_of_epoch
-        self._has_begun = False
         self._was_skipped = False
         self._train: Callable[..., Any] = model.train_function
         model.train_function = self
@@ -152,16 +151,14 @@ class SkippedBatches:
         begin, end = caller.on_train_batch_begin, caller.on_train_batch_end
 
         def on_train_batch_begin(batch: int, logs: Any = None) -> None:
-            if self._left > 0:
-                return
-            if not self._has_begun and self._offset:  # the data may have drawn random numbers
-                random_state.restore(self._random_after)
-            self._has_begun = True
-            begin(batch - self._offset, logs)
+            if not self._left:
+                begin(batch - self._offset, logs)
 
         def on_train_batch_end(batch: int, logs: Any = None) -> None:
             if not self._was_skipped:
                 end(batch - self._offset, logs)
+            elif not self._left:  # the data may have drawn random numbers
+                random_state.restore(self._random_after)
 
         def begin_epoch() -> None:
             random, self._random_of_epoch = self._random_of_epoch, None

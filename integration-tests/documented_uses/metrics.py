@@ -19,7 +19,7 @@ from documented_uses.training import (
 from documented_uses.use import use
 from wk_checkpoint import WandbModelCheckpoint
 from wk_core import set_process
-from wk_core.compat.keras.flavour import backend, keras
+from wk_core.compat.keras.flavour import LEGACY, backend, keras
 from wk_metrics import (
     WandbDivergenceGuard,
     WandbGradientLogger,
@@ -168,6 +168,14 @@ def gradients_of_batches(record: Recorder) -> None:
     with record.run():
         logger = WandbGradientLogger(log_freq=3, full_every=6, norms_every=1)
         fit(linear_model(), [logger])
+
+
+@use(missing="Keras 2 accumulates no gradients" if LEGACY else "")
+def accumulated_gradients(record: Recorder) -> None:
+    """Logs the mean gradients of the updates after batches 1, 3, 5 and 7, of which two are full."""
+    with record.run():
+        logger = WandbGradientLogger(log_freq="batch", full_every=4, accumulated=True)
+        fit(linear_model(sgd(0.1, gradient_accumulation_steps=2)), [logger])
 
 
 @use()

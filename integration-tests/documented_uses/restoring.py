@@ -129,6 +129,23 @@ def from_within_an_epoch(record: Recorder) -> None:
     _note_end(record, whole, rest, state)
 
 
+@use(missing="Keras 2 has no way to it" if LEGACY else "")
+def by_itself(record: Recorder) -> None:
+    """Goes on after six batches of four an epoch, in one call of `fit`."""
+    whole = _whole_training(record)
+    settings: dict[str, Any] = {"shuffle": False, "verbose": 0}
+    for name, epochs in (("run", 2), ("run", 4)):
+        with record.run(name, resume="allow"):
+            model = linear_model(_adam())
+            saving = WandbModelCheckpoint("model.keras", "loss", save_freq=6, resume="auto")
+            callbacks = [WandbMetricsLogger("batch"), saving]
+            history = model.fit(Batches(), epochs=epochs, callbacks=callbacks, **settings)
+    ends = [values_of([*each.weights, *each.optimizer.variables]) for each in (whole, model)]
+    record.note("ends as the whole one, bit for bit", all(map(np.array_equal, *ends)))
+    record.note("epochs of the second call", history.epoch)
+    record.weights("weights", model)
+
+
 @use()
 def back_to_the_last_good_checkpoint(record: Recorder) -> None:
     """Goes back within a `fit` when the model has diverged, and says where there is no way back."""

@@ -153,11 +153,6 @@ class BatchLogger:
         with self._lock:
             self._write(prefix, dict(logs), facts)
 
-    def await_rows(self) -> None:
-        """Waits until the rows of all batches so far are written."""
-        self._await_hooks()
-        self._background.drain()
-
     def close(self) -> None:
         """Waits until everything is logged.
 

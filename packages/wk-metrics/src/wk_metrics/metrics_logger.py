@@ -161,16 +161,16 @@ class WandbMetricsLogger(RunCallback, keras.callbacks.Callback):  # type: ignore
         """Waits until everything is logged."""
         self._session.end_fit()
 
-    def get_training_state(self) -> dict[str, Any]:
-        """Returns the state to save in a checkpoint: the next numbers, and the last rows."""
+    def get_training_state(self) -> dict[str, int | None]:
+        """Returns the state to save in a checkpoint: the numbers of the next epoch and batch."""
         return self._session.state()
 
     def set_training_state(self, state: Mapping[str, Any]) -> None:
         """Continues the numbers of a resumed training in the next `fit`.
 
         Batches and epochs that are trained again are not logged again if the resumed run has
-        logged them. What it had logged, but not sent when it was killed, is logged once more.
+        logged them.
         """
         self._start.epoch = state["next_epoch"]
         self._start.batch = state["next_batch"]
-        self._session.go_on(state)
+        self._session.leave_out_logged()

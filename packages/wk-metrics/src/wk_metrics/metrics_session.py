@@ -124,25 +124,17 @@ class MetricsSession:
         if fit is not None:
             fit.close()
 
-    def state(self) -> dict[str, Any]:
-        """Returns the numbers of the epoch and the batch to come, and what may be lost."""
+    def state(self) -> dict[str, int | None]:
+        """Returns the numbers of the epoch and the batch to come."""
         batches = None if self.fit is None else self.fit.batches
-        recent: list[dict[str, int | float]] = []
-        if self._rows.may_lose_rows:
-            if batches is not None:
-                batches.await_rows()
-            recent = self._rows.recent()
         return {
-            "run": self._run.id,
-            "recent_rows": recent,
             "next_epoch": self._epochs.next,
             "next_batch": self._global_step.next_batch if batches is None else batches.next_batch,
         }
 
-    def go_on(self, state: Mapping[str, Any]) -> None:
-        """Goes on with the rows of a resumed run: each once, with those that were not sent."""
-        is_own = self._run.resumed and state["run"] == self._run.id
-        self._rows.leave_out_logged(state["recent_rows"] if is_own else ())
+    def leave_out_logged(self) -> None:
+        """Skips the batches and epochs that the resumed run has already logged."""
+        self._rows.leave_out_logged()
 
     def _begin_fit(
         self, model: Any, params: Mapping[str, Any] | None, *, is_over: bool = False

@@ -1,10 +1,8 @@
 """Writing the rows of a logger between the user's own rows."""
 
-import time
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import wandb
 
@@ -12,11 +10,6 @@ from wk_core.axes import last_row
 from wk_core.logs import NumberFilter
 from wk_core.run_rows import rows_of
 from wk_metrics.learning_rate.rates import LazyValue
-
-_AXES: Final = ("epoch/epoch", "batch/batch_step")
-# What wandb's process may not have sent when a training is killed: it sends rows every 15 seconds.
-_RECENT_ROWS: Final = 2_000
-_RECENT_SECONDS: Final = 60.0
 
 
 class RowWriter:
@@ -36,33 +29,14 @@ class RowWriter:
         self._open_step: int | None = None
         self._keeps_open = False
         self._logged: dict[str, int] = {}
-        self._recent: deque[tuple[float, dict[str, int | float]]] = deque(maxlen=_RECENT_ROWS)
 
-    @property
-    def may_lose_rows(self) -> bool:
-        """Whether rows go to a server, and are lost if the training is killed before."""
-        run = self._run
-        return not (run.disabled or run.offline or run.settings.mode == "shared")
-
-    def recent(self) -> list[dict[str, int | float]]:
-        """Returns the rows of batches and epochs that the server may not have yet."""
-        since = time.monotonic() - _RECENT_SECONDS
-        return [row for written, row in self._recent.copy() if written >= since]
-
-    def leave_out_logged(self, recent: Iterable[Mapping[str, int | float]] = ()) -> None:
-        """Skips the batches and epochs that the resumed run has already logged.
-
-        Args:
-            recent: Rows that the run has logged in an earlier process. Those that the server lacks
-                are logged once more.
-        """
+    def leave_out_logged(self) -> None:
+        """Skips the batches and epochs that the resumed run has already logged."""
         self._logged = {
-            name: last for name in _AXES if (last := last_row(self._run, name)) is not None
+            name: last
+            for name in ("epoch/epoch", "batch/batch_step")
+            if (last := last_row(self._run, name)) is not None
         }
-        for row in recent:
-            if not self._is_logged(row):
-                self._keep(row)
-                self.run_rows.log(self._run, dict(row))
 
     def write(
         self,
@@ -75,7 +49,6 @@ class RowWriter:
         """Writes a complete row, or a row that stays open until `commit`."""
         row = self._row(prefix, logs, facts or {})
         if not self._is_logged(row):
-            self._keep(row)
             self.run_rows.log(self._run, row, commit=False if stays_open else None)
 
     def commit(self) -> None:
@@ -106,7 +79,6 @@ class RowWriter:
         row = self._row(prefix, logs, facts)
         if self._is_logged(row) or self.run_rows.has_finished(self._run):
             return
-        self._keep(row)
         if self.run_rows.is_due:
             self.run_rows.fetch_awaited()
         self.run_rows.when_quiet(None)
@@ -133,10 +105,6 @@ class RowWriter:
     def _complete(self, step: int) -> None:
         if not self.run_rows.has_finished(self._run):
             self.run_rows.complete_step(self._run, step)
-
-    def _keep(self, row: Mapping[str, int | float]) -> None:
-        if self.may_lose_rows and any(name in row for name in _AXES):
-            self._recent.append((time.monotonic(), dict(row)))
 
     def _is_logged(self, row: Mapping[str, int | float]) -> bool:
         return any(row.get(name, last + 1) <= last for name, last in self._logged.items())

@@ -156,7 +156,8 @@ def command_fault(line: str) -> str | None:
             return None if names_a_file(script) else f"{script} is no script of the workspace"
         case ["uv", "run", "python", "-m", module]:
             path = ROOT / "integration-tests" / module.replace(".", "/")
-            found = (path / "__main__.py").exists() or importlib.util.find_spec(module) is not None
+            is_ours = (path / "__main__.py").exists() or path.with_suffix(".py").exists()
+            found = is_ours or importlib.util.find_spec(module) is not None
             return None if found else f"there is no module {module}"
         case ["uv", "run", script] if script in SUPPORT_SCRIPTS:
             return None

@@ -20,6 +20,7 @@ from wk_core.compat.keras.flavour import (
     steps_per_execution,
 )
 from wk_core.compat.keras.hooks import call_after_all, fit_argument
+from wk_core.compat.keras.training import sync_state
 
 __all__ = ["SkippedBatches", "batches_before", "pass_epochs", "why_not_positioned"]
 
@@ -157,8 +158,9 @@ class SkippedBatches:
         def on_train_batch_end(batch: int, logs: Any = None) -> None:
             if not self._was_skipped:
                 end(batch - self._offset, logs)
-            elif not self._left:  # the data may have drawn random numbers
-                random_state.restore(self._random_after)
+            elif not self._left:
+                random_state.restore(self._random_after)  # the data may have drawn some
+                sync_state(self._model())  # callbacks find it as at the begin of an epoch
 
         def begin_epoch() -> None:
             random, self._random_of_epoch = self._random_of_epoch, None
